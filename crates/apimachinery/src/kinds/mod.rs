@@ -1,0 +1,1 @@
+//! One room per API group, one file per kind.

@@ -1,0 +1,18 @@
+//! Pure Kubernetes semantics: what the API means, without a socket, a clock or a disk.
+
+pub mod decode;
+pub mod discovery;
+pub mod kind;
+pub mod kinds;
+pub mod name;
+pub mod openapi;
+pub mod patch;
+pub mod protobuf;
+pub mod quantity;
+pub mod registry;
+pub mod selector;
+pub mod status;
+pub mod table;
+pub mod tables;
+pub mod validation;
+pub mod write;

@@ -1,0 +1,1 @@
+//! The vocabulary of controllers, without IO, and the fixtures that test them.

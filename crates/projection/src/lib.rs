@@ -1,0 +1,1 @@
+//! Tables, key codecs and records of a projection of the log in RocksDB.

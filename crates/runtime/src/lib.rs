@@ -1,0 +1,1 @@
+//! The shell: the only place that knows NATS, RocksDB, clocks, retries, tracing and shutdown.

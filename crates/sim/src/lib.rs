@@ -1,0 +1,1 @@
+//! All machines together over an in-memory stream: virtual clock, faults, checkers.

@@ -1,0 +1,1 @@
+//! What crosses a process boundary: envelope, frame, proposals, subjects, protocols.

@@ -1,0 +1,1 @@
+//! What the nodes report, kept for a while.

@@ -1,0 +1,1 @@
+//! Receives the statistics of nodes.

@@ -1,0 +1,1 @@
+//! The sequencer: checks, numbers and records proposals.

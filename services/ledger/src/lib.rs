@@ -1,0 +1,1 @@
+//! The ledger: drives the sequencer, keeps every version, answers for history.

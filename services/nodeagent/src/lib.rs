@@ -1,0 +1,1 @@
+//! Runs the pods of a node: containers, networks, volumes, probes, DNS.

@@ -1,0 +1,1 @@
+//! Deployments, ReplicaSets, EndpointSlices, garbage collection, namespaces, node lifecycle.
