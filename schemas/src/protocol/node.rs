@@ -1,0 +1,1 @@
+//! Between a gateway and a node agent.
