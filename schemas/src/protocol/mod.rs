@@ -1,4 +1,5 @@
 //! What services say to each other outside the log.
 
+pub mod dial;
 pub mod ledger;
 pub mod node;
