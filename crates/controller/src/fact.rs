@@ -1,0 +1,56 @@
+//! What a controller learns: one event of the log, or one record of a snapshot, about one object.
+//!
+//! The object is parsed at most once, and only for a controller that looks at it.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use rutter_schemas::{Event, Key, Meta, Op, Revision};
+use serde_json::Value;
+
+/// One change of one object. Cheap to clone: the text and the parsed object are shared.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    /// The revision of the event; of a snapshot's record, the revision at which the object got this state.
+    pub revision: Revision,
+    pub op: Op,
+    pub key: Key,
+    pub uid: String,
+    pub meta: Meta,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    text: Bytes,
+    parsed: OnceLock<Value>,
+}
+
+impl Fact {
+    /// `text` is the object's JSON, with or without its resourceVersion; of a deletion, the last one.
+    pub fn new(revision: Revision, op: Op, key: Key, uid: String, meta: Meta, text: Bytes) -> Fact {
+        Fact { revision, op, key, uid, meta, state: Arc::new(State { text, parsed: OnceLock::new() }) }
+    }
+
+    /// The fact that `event` is at its place in the log.
+    pub fn of_event(event: &Event, revision: Revision) -> Fact {
+        let text = Bytes::copy_from_slice(event.state.get().as_bytes());
+        Fact::new(revision, event.op, event.object.key(), event.object.uid.clone(), event.meta.clone(), text)
+    }
+
+    /// The object after the change; none when the change was its deletion.
+    pub fn after(&self) -> Option<&Value> {
+        (self.op != Op::Delete).then(|| self.object())
+    }
+
+    /// The object after the change; of a deletion, its last state. Null when the text is no JSON, which the ledger
+    /// does not let into the log.
+    pub fn object(&self) -> &Value {
+        self.state.parsed.get_or_init(|| serde_json::from_slice(&self.state.text).unwrap_or(Value::Null))
+    }
+
+    /// Whether the fact is about an object of this resource, such as `("apps", "deployments")`.
+    pub fn is(&self, group: &str, resource: &str) -> bool {
+        self.key.resource == resource && self.key.group == group
+    }
+}

@@ -1,0 +1,254 @@
+//! A controller at work: its view, who is to look again, and which of its plans are under way.
+//!
+//! Keeps true: a key is planned for only when no earlier plan of it is under way and the outcome of the last one is
+//! in the view, so that a controller never decides twice on the same premise. A key's life:
+//!
+//! ```text
+//!          woken / due                next()                 settled: committed or refused at N
+//! (quiet) ───────────► in the agenda ────────► under way ──────────────────────► waits for N in the view
+//!    ▲                    ▲   │ idle plan           │ failed                          │
+//!    └────────────────────┼───┘                     ▼                                 │
+//!                         └───────────── waits for its back-off ◄     the view has N ─┘→ in the agenda
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use rutter_schemas::Revision;
+
+use crate::{Controller, Fact, Plan};
+
+/// The first wait after a failure; it doubles with each further one in a row, up to [`LONGEST_WAIT`].
+const FIRST_WAIT: SignedDuration = SignedDuration::from_millis(20);
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(60);
+
+/// Names one turn of one key, until it is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// The work of one key, to be carried out: each plan is a commit of its own. Never empty, and no plan is idle.
+#[derive(Clone, Debug)]
+pub struct Turn<K> {
+    pub ticket: Ticket,
+    pub key: K,
+    pub plans: Vec<Plan>,
+}
+
+/// What became of one plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is in the log; its last event has this revision.
+    Committed(Revision),
+    /// It changed nothing, so it was not recorded.
+    Unchanged,
+    /// It was decided on what no longer holds, as a view that has this revision will show.
+    Refused(Revision),
+    /// It can't be done now (admission said no, a quota is full, the log is away): try again after a while.
+    Failed,
+}
+
+/// One controller with its view and agenda. Feed it facts and outcomes, carry out its turns.
+#[derive(Debug)]
+pub struct Machine<C: Controller> {
+    view: C::View,
+    at: Revision,
+    /// Who is to look, and the newest revision that woke it. Never a key that is held.
+    agenda: BTreeMap<C::Key, Option<Revision>>,
+    /// Who has a plan under way, or waits for its outcome to reach the view, or backs off.
+    held: BTreeMap<C::Key, Hold>,
+    under_way: BTreeMap<Ticket, C::Key>,
+    waiting: BTreeSet<(Revision, C::Key)>,
+    timers: BTreeSet<(Timestamp, C::Key)>,
+    alarms: BTreeMap<C::Key, Timestamp>,
+    failures: BTreeMap<C::Key, u32>,
+    last_ticket: u64,
+}
+
+#[derive(Debug, Default)]
+struct Hold {
+    plans_open: usize,
+    view_must_have: Revision,
+    failed: bool,
+    /// The newest fact that woke the key meanwhile.
+    cause: Option<Revision>,
+}
+
+impl<C: Controller> Default for Machine<C> {
+    fn default() -> Self {
+        Machine {
+            view: C::View::default(),
+            at: Revision::NONE,
+            agenda: BTreeMap::new(),
+            held: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            alarms: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            last_ticket: 0,
+        }
+    }
+}
+
+impl<C: Controller> Machine<C> {
+    /// Starts from a snapshot taken at `at`; then follow the facts after it.
+    pub fn start<'a>(snapshot: impl IntoIterator<Item = &'a Fact>, at: Revision) -> Self {
+        let mut machine = Machine::default();
+        machine.follow(snapshot, at);
+        machine
+    }
+
+    /// Applies whole commits, up to the revision `at`: the end of a commit.
+    pub fn follow<'a>(&mut self, facts: impl IntoIterator<Item = &'a Fact>, at: Revision) {
+        for fact in facts {
+            if !C::follows(&fact.key.group, &fact.key.resource) {
+                continue;
+            }
+            for key in C::wakes(&self.view, fact) {
+                self.wake_for(key, Some(fact.revision));
+            }
+            C::apply(&mut self.view, fact);
+        }
+        self.at = self.at.max(at);
+        self.release();
+    }
+
+    /// Puts a key on the agenda without a fact, as for what comes from outside the log.
+    pub fn wake(&mut self, key: C::Key) {
+        self.wake_for(key, None);
+    }
+
+    /// What comes from outside the log (statistics, silence) is written into the view here.
+    pub fn view_mut(&mut self) -> &mut C::View {
+        &mut self.view
+    }
+
+    pub fn view(&self) -> &C::View {
+        &self.view
+    }
+
+    /// The revision up to which the view follows the log.
+    pub fn at(&self) -> Revision {
+        self.at
+    }
+
+    /// The next key with something to do. Keys that have nothing to do are looked at and passed over.
+    pub fn next(&mut self, now: Timestamp) -> Option<Turn<C::Key>> {
+        self.ring(now);
+        while let Some((key, cause)) = self.agenda.pop_first() {
+            let plans = C::reconcile(&self.view, &key, now);
+            self.set_alarm(&key, plans.iter().filter_map(|plan| plan.look_again).min());
+            let plans: Vec<Plan> = plans.into_iter().filter(|plan| !plan.is_idle()).collect();
+            if plans.is_empty() {
+                self.failures.remove(&key);
+                continue;
+            }
+            return Some(self.take_turn(key, cause, plans));
+        }
+        None
+    }
+
+    /// Tells what became of one of a turn's plans. The key looks again when all are settled and in the view.
+    pub fn settle(&mut self, ticket: Ticket, settled: Settled, now: Timestamp) {
+        let Some(key) = self.under_way.get(&ticket).cloned() else { return };
+        let Some(hold) = self.held.get_mut(&key) else { return };
+        hold.plans_open = hold.plans_open.saturating_sub(1);
+        match settled {
+            Settled::Committed(revision) | Settled::Refused(revision) => {
+                hold.view_must_have = hold.view_must_have.max(revision);
+            }
+            Settled::Unchanged => {}
+            Settled::Failed => hold.failed = true,
+        }
+        if hold.plans_open > 0 {
+            return;
+        }
+        self.under_way.remove(&ticket);
+        if hold.failed {
+            self.back_off(key, now);
+        } else {
+            self.failures.remove(&key);
+            self.waiting.insert((hold.view_must_have, key));
+            self.release();
+        }
+    }
+
+    /// When [`Machine::next`] should be asked although nothing happens.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(when, _)| *when)
+    }
+
+    /// Whether nothing is to be done and nothing under way; timers may still be set.
+    pub fn is_idle(&self) -> bool {
+        self.agenda.is_empty() && self.under_way.is_empty()
+    }
+
+    fn take_turn(&mut self, key: C::Key, cause: Option<Revision>, mut plans: Vec<Plan>) -> Turn<C::Key> {
+        for plan in &mut plans {
+            plan.base = self.at;
+            plan.cause = plan.cause.or(cause);
+        }
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.under_way.insert(ticket, key.clone());
+        self.held.insert(key.clone(), Hold { plans_open: plans.len(), ..Hold::default() });
+        Turn { ticket, key, plans }
+    }
+
+    /// Puts a key on the agenda, or remembers why it should be there once it is let go.
+    fn wake_for(&mut self, key: C::Key, cause: Option<Revision>) {
+        match self.held.get_mut(&key) {
+            Some(hold) => hold.cause = cause.or(hold.cause),
+            None => {
+                let known = self.agenda.entry(key).or_insert(None);
+                *known = cause.or(*known);
+            }
+        }
+    }
+
+    /// Lets go of the keys whose outcomes the view now has; they look again, and mostly find nothing to do.
+    fn release(&mut self) {
+        while self.waiting.first().is_some_and(|(revision, _)| *revision <= self.at) {
+            let Some((_, key)) = self.waiting.pop_first() else { return };
+            self.let_go(key);
+        }
+    }
+
+    fn let_go(&mut self, key: C::Key) {
+        let cause = self.held.remove(&key).and_then(|hold| hold.cause);
+        self.agenda.insert(key, cause);
+    }
+
+    fn back_off(&mut self, key: C::Key, now: Timestamp) {
+        let failures = self.failures.entry(key.clone()).or_insert(0);
+        *failures += 1;
+        let wait = FIRST_WAIT.saturating_mul(1 << (*failures - 1).min(16)).min(LONGEST_WAIT);
+        self.set_alarm(&key, now.checked_add(wait).ok());
+    }
+
+    fn set_alarm(&mut self, key: &C::Key, when: Option<Timestamp>) {
+        if let Some(old) = self.alarms.remove(key) {
+            self.timers.remove(&(old, key.clone()));
+        }
+        if let Some(when) = when {
+            self.alarms.insert(key.clone(), when);
+            self.timers.insert((when, key.clone()));
+        }
+    }
+
+    /// Puts on the agenda whose time has come.
+    fn ring(&mut self, now: Timestamp) {
+        while let Some((when, key)) = self.timers.first().cloned() {
+            if when > now {
+                return;
+            }
+            self.timers.pop_first();
+            self.alarms.remove(&key);
+            if self.held.get(&key).is_some_and(|hold| hold.failed && hold.plans_open == 0) {
+                self.let_go(key);
+            } else {
+                self.wake_for(key, None);
+            }
+        }
+    }
+}
