@@ -7,6 +7,7 @@
 
 pub mod controller;
 pub mod fact;
+pub mod given;
 pub mod machine;
 pub mod names;
 pub mod plan;
