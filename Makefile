@@ -1,0 +1,78 @@
+# Two commands matter: `make up` and `make test`. `make help` tells the others.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+export RUTTER_PORT ?= 6443
+DATA ?= .rutter
+PATH := $(CURDIR)/.cache/bin:$(PATH)
+export PATH
+export RUTTER_NATS_SERVER ?= $(CURDIR)/.cache/bin/nats-server
+
+RUTTER := target/release/rutter
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: ## Build, start a one-machine cluster and wait until its node is Ready
+	@scripts/preflight
+	@scripts/install build
+	@scripts/install run
+	@echo "  building (the first time takes minutes)" >&2
+	@cargo build --release --quiet --bin rutter --bin demo
+	@$(RUTTER) up --data $(DATA) --port $(RUTTER_PORT) --background --demo-image target/release/demo
+
+.PHONY: down
+down: ## Stop the cluster and leave nothing of it running; keeps its data
+	@if [ -x $(RUTTER) ]; then $(RUTTER) down --data $(DATA); fi
+
+.PHONY: clean
+clean: down ## Stop the cluster and remove its data
+	@rm -rf $(DATA)
+
+.PHONY: build
+build: ## Build everything
+	@scripts/install build
+	cargo build --release --workspace
+
+.PHONY: test
+test: ## Install what the tests need, then run all of them
+	@scripts/install test
+	cargo build --workspace --all-targets
+	cargo test --workspace --no-fail-fast
+
+.PHONY: test-crash
+test-crash: ## Kill things under load RUNS times (default 20) and check that nothing acknowledged was lost
+	@scripts/install test
+	cargo build --release --bin rutter --bin crash
+	target/release/crash --runs $${RUNS:-20} --rutter $(RUTTER)
+
+.PHONY: sim
+sim: ## Run the simulator over SEEDS seeds (default 1000)
+	@scripts/install build
+	cargo run --profile fast -p rutter-sim --bin sim -- --seeds $${SEEDS:-1000}
+
+.PHONY: check
+check: ## Format, lint, licences and advisories
+	@scripts/install build
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; else echo "  cargo-deny is not installed: cargo install cargo-deny"; fi
+
+.PHONY: bench
+bench: ## Measure, each row beside its floor, on a release build
+	@scripts/install test
+	cargo build --release --bin rutter --bin bench
+	target/release/bench --rutter $(RUTTER)
+
+.PHONY: compose-up
+compose-up: ## Start a full cluster in containers
+	@scripts/install build
+	cargo build --release --bin rutter --bin demo
+	compose/up
+
+.PHONY: compose-down
+compose-down: ## Stop it, and remove its containers and volumes
+	compose/down
