@@ -5,12 +5,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::kind::{Column, Kind, Strategy};
-
-/// Text that is static for kinds known at build time and owned for those defined at run time.
-pub type Text = Cow<'static, str>;
+pub use crate::tables::Text;
+use crate::tables::{
+    self, Field, GroupVersionKind, MessageRef, Opaque, ResourceFacts, Schema, SubresourceFacts, Type, TypeRef,
+};
 
 /// A resource that the API serves.
 #[derive(Clone)]
@@ -32,6 +34,12 @@ pub struct Resource {
     /// Verbs in upstream's (alphabetical) order.
     pub verbs: Vec<Text>,
     pub subresources: Vec<Subresource>,
+    /// What clients that migrate storage compare; `None` for what is not stored.
+    pub storage_version_hash: Option<Text>,
+    /// The type of its objects.
+    pub schema: TypeRef,
+    /// The protobuf message of its objects; `None` where they have only JSON (custom resources).
+    pub message: Option<MessageRef>,
     pub strategy: &'static dyn Strategy,
     pub columns: &'static [Column],
     pub sealed: bool,
@@ -52,10 +60,21 @@ pub struct Subresource {
 impl Resource {
     /// `v1`, `apps/v1`: what an object of it carries as `apiVersion`.
     pub fn api_version(&self) -> String {
-        match self.group.as_ref() {
-            "" => self.version.to_string(),
-            group => format!("{group}/{}", self.version),
-        }
+        tables::api_version(&self.group, &self.version)
+    }
+
+    pub fn group_version_kind(&self) -> GroupVersionKind {
+        GroupVersionKind { group: self.group.clone(), version: self.version.clone(), kind: self.kind.clone() }
+    }
+
+    /// The type of its objects.
+    pub fn schema(&self) -> &Type {
+        &self.schema
+    }
+
+    /// Whether spec and status are written through different paths.
+    pub fn has_status(&self) -> bool {
+        self.subresource("status").is_some()
     }
 
     /// `pods`, `deployments.apps`: how upstream names the resource in messages.
@@ -132,8 +151,12 @@ fn key(group: &str, version: &str, name: &str) -> (Text, Text, Text) {
     (Cow::Owned(group.to_owned()), Cow::Owned(version.to_owned()), Cow::Owned(name.to_owned()))
 }
 
+/// A kind that this program knows, joined with what was published of it. A kind of ours, of which nothing was
+/// published, is namespaced and has every verb.
 fn declared(kind: &'static Kind) -> Resource {
-    Resource {
+    let gvk =
+        GroupVersionKind { group: kind.group.into(), version: kind.version.into(), kind: kind.kind.into() };
+    let mut resource = Resource {
         group: kind.group.into(),
         version: kind.version.into(),
         kind: kind.kind.into(),
@@ -143,10 +166,136 @@ fn declared(kind: &'static Kind) -> Resource {
         short_names: Vec::new(),
         categories: Vec::new(),
         namespaced: true,
-        verbs: Vec::new(),
+        verbs: ALL_VERBS.map(Text::Borrowed).to_vec(),
         subresources: Vec::new(),
+        storage_version_hash: None,
+        schema: tables::types().by_kind(&gvk).unwrap_or_else(|| metadata_only(kind)),
+        message: tables::messages().by_kind(&gvk.api_version(), kind.kind),
         strategy: kind.strategy,
         columns: kind.columns,
         sealed: kind.sealed,
+    };
+    if let Some(facts) = tables::resource(kind.group, kind.version, kind.plural) {
+        resource.learn(facts);
+    }
+    resource
+}
+
+const ALL_VERBS: [&str; 8] =
+    ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+impl Resource {
+    fn learn(&mut self, facts: &'static ResourceFacts) {
+        self.singular = facts.singular.into();
+        self.short_names = texts(&facts.short_names);
+        self.categories = texts(&facts.categories);
+        self.namespaced = facts.namespaced;
+        self.verbs = texts(&facts.verbs);
+        self.storage_version_hash = facts.storage_version_hash.map(Text::Borrowed);
+        self.subresources = facts.subresources.iter().map(|facts| self.published(facts)).collect();
+    }
+
+    fn published(&self, facts: &'static SubresourceFacts) -> Subresource {
+        let (group, version) = match &facts.foreign {
+            Some(kind) => (kind.group.clone(), kind.version.clone()),
+            None => (self.group.clone(), self.version.clone()),
+        };
+        Subresource {
+            name: facts.name.into(),
+            group,
+            version,
+            kind: facts.kind.into(),
+            verbs: texts(&facts.verbs),
+        }
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.api_version(), self.plural)
+    }
+}
+
+fn texts(words: &[&'static str]) -> Vec<Text> {
+    words.iter().map(|word| Text::Borrowed(word)).collect()
+}
+
+/// The type of a kind that nothing is known of but that it is one.
+fn metadata_only(kind: &Kind) -> TypeRef {
+    let partial = tables::types().get("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
+    let metadata = partial.map_or(Schema::Opaque(Opaque::Object), Schema::Object);
+    let field = |name: &'static str, schema| Field::plain(name.into(), schema);
+    TypeRef::from(Type {
+        name: kind.kind.into(),
+        fields: vec![
+            field("apiVersion", Schema::String),
+            field("kind", Schema::String),
+            field("metadata", metadata),
+            field("spec", Schema::Opaque(Opaque::Object)),
+            field("status", Schema::Opaque(Opaque::Object)),
+        ],
+        map_type: None,
+        kinds: Vec::new(),
+        unions: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Plain;
+
+    static DEPLOYMENT: Kind = Kind {
+        group: "apps",
+        version: "v1",
+        kind: "Deployment",
+        plural: "deployments",
+        strategy: &Plain,
+        columns: &[],
+        sealed: false,
+    };
+    static POD: Kind = Kind {
+        group: "",
+        version: "v1",
+        kind: "Pod",
+        plural: "pods",
+        strategy: &Plain,
+        columns: &[],
+        sealed: false,
+    };
+
+    #[test]
+    fn a_declared_kind_learns_what_was_published_of_it() {
+        let registry = Registry::of(&[&DEPLOYMENT]);
+        let deployments = registry.resource("apps", "v1", "deployments").unwrap();
+        assert_eq!(deployments.short_names, ["deploy"]);
+        assert_eq!(deployments.categories, ["all"]);
+        assert!(deployments.namespaced && deployments.has_status());
+        assert_eq!(deployments.schema().name, "io.k8s.api.apps.v1.Deployment");
+        assert_eq!(deployments.message.unwrap().name, "k8s.io.api.apps.v1.Deployment");
+        assert_eq!(deployments.qualified(), "deployments.apps");
+    }
+
+    #[test]
+    fn a_subresource_tells_the_kind_of_its_bodies() {
+        let registry = Registry::of(&[&DEPLOYMENT, &POD]);
+        let kind_of = |group, plural, name: &str| {
+            let resource = registry.resource(group, "v1", plural).unwrap();
+            let found = resource.subresource(name).unwrap().clone();
+            format!("{}/{} {}", found.group, found.version, found.kind)
+        };
+        assert_eq!(kind_of("apps", "deployments", "scale"), "autoscaling/v1 Scale");
+        assert_eq!(kind_of("", "pods", "eviction"), "policy/v1 Eviction");
+        assert_eq!(kind_of("", "pods", "binding"), "/v1 Binding");
+    }
+
+    #[test]
+    fn a_resource_added_again_replaces_the_one_before() {
+        let mut registry = Registry::of(&[&DEPLOYMENT, &POD]);
+        let mut pods = (*registry.by_kind("", "v1", "Pod").unwrap()).clone();
+        pods.short_names = vec!["p".into()];
+        registry.add(Arc::new(pods));
+        assert_eq!(registry.resources().len(), 2);
+        assert_eq!(registry.resource("", "v1", "pods").unwrap().short_names, ["p"]);
     }
 }
