@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{TopArgs, TopOf};
-use crate::client::{Client, percent};
+use rutter_client::{Client, percent};
 use crate::print;
 
 #[derive(Deserialize)]

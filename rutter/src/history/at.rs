@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{API, At};
 use crate::cli::Output;
-use crate::client::{Client, percent};
+use rutter_client::{Client, percent};
 use crate::print;
 
 /// The revision that `when` means: `4711`, `2026-01-02T03:04:05Z`, or `10m` ago.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::{GetArgs, HistoryArgs, Output, WatchArgs};
-use crate::client::{Client, Target};
+use rutter_client::{Client, Target};
 use crate::print;
 
 pub(crate) use why::why;

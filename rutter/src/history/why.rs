@@ -5,7 +5,7 @@ use rutter_schemas::protocol::ledger::Fact;
 
 use super::{API, facts_of};
 use crate::cli::{Output, WhyArgs};
-use crate::client::{Client, Target};
+use rutter_client::{Client, Target};
 use crate::print;
 
 /// What happened, and under it what caused it, back to the request that began it.

@@ -11,21 +11,21 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 
 /// What a client needs of a kubeconfig.
-pub(crate) struct Kubeconfig {
-    pub(crate) server: String,
-    pub(crate) authority: Vec<CertificateDer<'static>>,
-    pub(crate) credentials: Credentials,
-    pub(crate) namespace: String,
+pub struct Kubeconfig {
+    pub server: String,
+    pub authority: Vec<CertificateDer<'static>>,
+    pub credentials: Credentials,
+    pub namespace: String,
 }
 
-pub(crate) enum Credentials {
+pub enum Credentials {
     Certificate { chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static> },
     Token(String),
     Anonymous,
 }
 
 impl Kubeconfig {
-    pub(crate) fn load(named: Option<&Path>) -> Result<Kubeconfig> {
+    pub fn load(named: Option<&Path>) -> Result<Kubeconfig> {
         let path = find(named)?;
         let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
         let file: File = serde_saphyr::from_str(&text).with_context(|| format!("{} is not a kubeconfig", path.display()))?;

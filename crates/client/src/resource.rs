@@ -7,26 +7,26 @@ use super::Client;
 
 /// A resource type as discovery tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ResourceType {
-    pub(crate) group: String,
-    pub(crate) version: String,
-    pub(crate) resource: String,
-    pub(crate) kind: String,
-    pub(crate) namespaced: bool,
+pub struct ResourceType {
+    pub group: String,
+    pub version: String,
+    pub resource: String,
+    pub kind: String,
+    pub namespaced: bool,
 }
 
 /// What was asked for: a type, and the name of one object of it where there was one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) resource: ResourceType,
+pub struct Target {
+    pub resource: ResourceType,
     /// Empty for what is cluster-scoped.
-    pub(crate) namespace: String,
-    pub(crate) name: Option<String>,
+    pub namespace: String,
+    pub name: Option<String>,
 }
 
 impl Target {
     /// Resolves `pods`, `deploy/web`, `deployments.apps/web` or `deploy web`.
-    pub(crate) async fn find(client: &Client, words: &[String], namespace: Option<&str>) -> Result<Target> {
+    pub async fn find(client: &Client, words: &[String], namespace: Option<&str>) -> Result<Target> {
         let (typed, name) = match words {
             [both] => both.split_once('/').map_or((both.as_str(), None), |(typed, name)| (typed, Some(name))),
             [typed, name] => (typed.as_str(), Some(name.as_str())),
@@ -38,7 +38,7 @@ impl Target {
     }
 
     /// The path of the object, or of the collection when there is no name.
-    pub(crate) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         let ResourceType { group, version, resource, .. } = &self.resource;
         let mut path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
         if !self.namespace.is_empty() {
@@ -52,7 +52,7 @@ impl Target {
     }
 
     /// The key of the object as query parameters.
-    pub(crate) fn query(&self) -> String {
+    pub fn query(&self) -> String {
         let ResourceType { group, resource, .. } = &self.resource;
         let name = self.name.as_deref().unwrap_or_default();
         format!("group={group}&resource={resource}&namespace={}&name={}", percent(&self.namespace), percent(name))
@@ -145,7 +145,7 @@ impl List {
 }
 
 /// Percent-encodes what may not stand in a path segment or query value (RFC 3986, unreserved).
-pub(crate) fn percent(text: &str) -> String {
+pub fn percent(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -21,25 +21,25 @@ use rustls::RootCertStore;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(crate) use kubeconfig::{Credentials, Kubeconfig};
-pub(crate) use resource::{Target, percent};
+pub use kubeconfig::{Credentials, Kubeconfig};
+pub use resource::{Target, percent};
 
 /// A connection to the API of one cluster.
-pub(crate) struct Client {
+pub struct Client {
     http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     server: String,
     token: Option<HeaderValue>,
     /// The namespace that the kubeconfig's context names.
-    pub(crate) namespace: String,
+    pub namespace: String,
 }
 
 impl Client {
     /// Connects by a kubeconfig: the one named, else `$KUBECONFIG`, `.rutter/kubeconfig`, `~/.kube/config`.
-    pub(crate) fn open(kubeconfig: Option<&Path>) -> Result<Client> {
+    pub fn open(kubeconfig: Option<&Path>) -> Result<Client> {
         Client::from_kubeconfig(Kubeconfig::load(kubeconfig)?)
     }
 
-    pub(crate) fn from_kubeconfig(config: Kubeconfig) -> Result<Client> {
+    pub fn from_kubeconfig(config: Kubeconfig) -> Result<Client> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         for certificate in config.authority {
@@ -63,12 +63,12 @@ impl Client {
     }
 
     /// GETs one JSON document.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.json(Method::GET, path, None).await
     }
 
     /// Sends a request with an optional JSON body and reads one JSON document.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T> {
+    pub async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T> {
         let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
         let response = self.send(method, path, body.into()).await?;
         let bytes = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// GETs a stream of JSON documents, one a line, as they come.
-    pub(crate) async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<Bytes>> + use<>> {
+    pub async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<Bytes>> + use<>> {
         let body = self.send(Method::GET, path, Bytes::new()).await?.into_body();
         let chunks = body.into_data_stream().map_err(|error| anyhow::Error::new(error).context("the stream broke off"));
         Ok(split_lines(chunks))
