@@ -1,1 +1,21 @@
 //! The shell: the only place that knows NATS, RocksDB, clocks, retries, tracing and shutdown.
+//!
+//! Everything that decides lives in pure crates; what is here carries bytes between those machines and
+//! the world, and keeps three things true:
+//!
+//! * what a service reads comes from one [`view::View`], which never serves a log it cannot vouch for;
+//! * what a service writes goes through one [`proposer::Proposer`], which never guesses an outcome;
+//! * every child process, task and file that is opened here is ended, joined or closed by [`shutdown`].
+
+pub mod config;
+pub mod files;
+pub mod jwt;
+pub mod metrics;
+pub mod nats;
+pub mod pki;
+pub mod roles;
+pub mod seal;
+pub mod server;
+pub mod shutdown;
+pub mod stream;
+pub mod telemetry;

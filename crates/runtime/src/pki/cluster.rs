@@ -1,0 +1,1 @@
+//! The cluster's CA and token-signing key, resting in the log as sealed Secrets.
