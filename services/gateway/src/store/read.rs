@@ -1,0 +1,68 @@
+//! Reading: which snapshot answers which question (design §5).
+
+use std::time::Duration;
+
+use rutter_apimachinery::status::Status;
+use rutter_projection::{Error, Snapshot};
+use rutter_schemas::Revision;
+
+use super::{Store, failed};
+use crate::request::options::At;
+
+/// How long a read waits for a revision that lies in the future (upstream: `blockTimeout` of the watch cache).
+const FUTURE: Duration = Duration::from_secs(3);
+/// How long a read waits for the view to come up to what the ledger has acknowledged.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// A snapshot that may answer a read which asks for `at`. For [`At::Exact`] it reaches as far as asked.
+    ///
+    /// # Errors
+    /// 504 with the cause `ResourceVersionTooLarge` for a revision that does not come within three seconds; 503 while
+    /// the log is away.
+    pub async fn read(&self, at: At) -> Result<Snapshot, Status> {
+        match at {
+            At::Any => self.snapshot(),
+            At::Latest => self.latest().await,
+            At::NotOlderThan(revision) | At::Exact(revision) => self.reaching(revision).await,
+        }
+    }
+
+    async fn latest(&self) -> Result<Snapshot, Status> {
+        let now = self.backend().now().await.map_err(|silence| Status::unavailable(silence.to_string()))?;
+        if !self.wait_for(now.revision, CATCH_UP).await {
+            return Err(Status::timeout("this gateway is behind the log", 1));
+        }
+        self.snapshot()
+    }
+
+    async fn reaching(&self, revision: Revision) -> Result<Snapshot, Status> {
+        if !self.wait_for(revision, FUTURE).await {
+            let current = *self.backend().head().borrow();
+            return Err(Status::too_large_resource_version(revision.0, current.0, 1));
+        }
+        self.snapshot()
+    }
+
+    /// Whether the view came to stand at `revision` in time.
+    pub async fn wait_for(&self, revision: Revision, patience: Duration) -> bool {
+        let mut head = self.backend().head();
+        if *head.borrow_and_update() >= revision {
+            return true;
+        }
+        let reached = head.wait_for(|head| *head >= revision);
+        matches!(tokio::time::timeout(patience, reached).await, Ok(Ok(_)))
+    }
+}
+
+/// What a client is told about a revision that can't be read.
+pub fn refused(error: Error) -> Status {
+    match error {
+        Error::BelowFloor { asked, floor } => {
+            Status::expired(format!("too old resource version: {asked} ({floor})"))
+        }
+        Error::Future { asked, head } => Status::too_large_resource_version(asked.0, head.0, 1),
+        Error::Skipped { .. } => Status::expired(error.to_string()),
+        other => failed(&other),
+    }
+}
