@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::registry::Resource;
 use crate::status::FieldError;
+use crate::validation::NameRule;
 
 /// A kind that this program knows at build time.
 pub struct Kind {
@@ -105,6 +106,25 @@ pub trait Strategy: Send + Sync {
     /// Seconds between the mark of deletion and the end, for an object whose deletion is graceful (a Pod); none for
     /// one that goes at once. `asked` is `gracePeriodSeconds` of the request.
     fn grace(&self, _object: &Value, _asked: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// Changes what a mark of deletion means for the object beyond its metadata (a Namespace's phase).
+    fn prepare_delete(&self, _object: &mut Value, _cx: &Cx) {}
+
+    /// Whether something besides `metadata.finalizers` keeps a marked object from going (a Namespace's own finalizers).
+    fn is_held(&self, _object: &Value) -> bool {
+        false
+    }
+
+    /// The form of the names of its objects.
+    fn name_rule(&self) -> NameRule {
+        NameRule::Subdomain
+    }
+
+    /// What happened, as a past fact (`PodScheduled`), if it is more telling than that the object was created, updated,
+    /// marked or deleted, or that its status changed. `before` is absent at creation.
+    fn fact(&self, _before: Option<&Value>, _after: &Value) -> Option<&'static str> {
         None
     }
 

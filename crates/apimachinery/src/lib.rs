@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod discovery;
+mod json;
 pub mod kind;
 pub mod kinds;
 pub mod name;

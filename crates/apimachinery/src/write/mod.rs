@@ -1,18 +1,30 @@
 //! What a write makes of an object: system fields, the strategy's rules, and the event that records it.
 //!
-//! This is upstream's generic registry store (`k8s.io/apiserver/pkg/registry/generic/registry/store.go`) without the
-//! store: the object before comes in, a [`Draft`] of the event goes out, and nothing here reads a clock or a log.
+//! This is upstream's generic registry store (`k8s.io/apiserver/pkg/registry/generic/registry/store.go`,
+//! `k8s.io/apiserver/pkg/registry/rest/{create,update,delete}.go`) without the store: the object before comes in, a
+//! [`Draft`] of the event goes out, and nothing here reads a clock or a log.
 
+mod create;
+mod defaults;
+mod delete;
+mod draft;
 mod options;
+mod update;
 
 use jiff::Timestamp;
 use rutter_schemas::Event;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::json::text;
+use crate::kind::Cx;
 use crate::registry::Resource;
-use crate::status::Status;
+use crate::status::{Status, Subject};
+pub use create::create;
+pub use defaults::defaulted;
+pub use delete::delete;
 pub use options::{DeleteOptions, Preconditions, Propagation};
+pub use update::update;
 
 /// What a write needs besides the object.
 #[derive(Clone, Copy, Debug)]
@@ -50,47 +62,71 @@ pub enum Deletion {
     Pending(Value),
 }
 
-/// Accepts a new object, or says why not.
-///
-/// # Errors
-/// 400 when name or namespace contradict the request, 422 with every field that is wrong.
-pub fn create(
-    resource: &Resource,
-    subresource: &str,
-    object: Value,
-    cx: &WriteCx<'_>,
-) -> Result<Draft, Status> {
-    let _ = (resource, subresource, object, cx);
-    Err(Status::unavailable("not yet"))
+impl WriteCx<'_> {
+    fn of<'a>(&'a self, resource: &'a Resource, subresource: &'a str) -> Cx<'a> {
+        Cx { resource, subresource, now: self.now, user: self.user }
+    }
 }
 
-/// Accepts a change of `before`, which carries its `resourceVersion`, or says why not; none when nothing changes.
-///
-/// When the change takes away the last thing that held a deletion back, the draft is the deletion.
-///
-/// # Errors
-/// 400, 409 when `after` was computed from another revision or another uid, 422.
-pub fn update(
-    resource: &Resource,
-    subresource: &str,
-    before: &Value,
-    after: Value,
-    cx: &WriteCx<'_>,
-) -> Result<Option<Draft>, Status> {
-    let _ = (resource, subresource, before, after, cx);
-    Err(Status::unavailable("not yet"))
+/// `metav1.Time`: RFC 3339 in UTC, whole seconds.
+#[must_use]
+pub fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Accepts the deletion of `before`, which carries its `resourceVersion`, or says why not.
-///
-/// # Errors
-/// 409 when a precondition does not hold, 422 when the options are invalid.
-pub fn delete(
-    resource: &Resource,
-    before: &Value,
-    options: &DeleteOptions,
-    cx: &WriteCx<'_>,
-) -> Result<Deletion, Status> {
-    let _ = (resource, before, options, cx);
-    Err(Status::unavailable("not yet"))
+/// The resource in messages: `deployments.apps`.
+#[must_use]
+pub fn resource_subject(resource: &Resource) -> Subject<'_> {
+    Subject::new(&resource.group, &resource.plural)
+}
+
+/// The kind in messages: `Deployment.apps`.
+#[must_use]
+pub fn kind_subject(resource: &Resource) -> Subject<'_> {
+    Subject::new(&resource.group, &resource.kind)
+}
+
+/// Makes the object's namespace that of the request (`rest.EnsureObjectNamespaceMatchesRequestNamespace`).
+fn settle_namespace(object: &mut Value, resource: &Resource, namespace: &str) -> Result<(), Status> {
+    let wanted = if resource.namespaced { namespace } else { "" };
+    let metadata = &mut object["metadata"];
+    let found = text(metadata, "namespace");
+    match (found, wanted) {
+        (found, "") if found.is_empty() || !resource.namespaced => {
+            crate::json::remove(metadata, "namespace");
+        }
+        ("", wanted) => metadata["namespace"] = json!(wanted),
+        (found, wanted) if found == wanted => {}
+        _ => {
+            let why = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(Status::bad_request(why));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an object whose name is not the one in the path.
+fn check_name(object: &Value, name: &str) -> Result<(), Status> {
+    let found = text(&object["metadata"], "name");
+    match name.is_empty() || found == name {
+        true => Ok(()),
+        false => Err(Status::bad_request(format!(
+            "the name of the object ({found}) does not match the name on the URL ({name})"
+        ))),
+    }
+}
+
+/// Sets kind and apiVersion and makes sure that metadata is there.
+fn settle_type(object: &mut Value, resource: &Resource) -> Result<(), Status> {
+    if !object.is_object() {
+        return Err(Status::bad_request(format!("a {} is a JSON object", resource.kind)));
+    }
+    object["kind"] = json!(resource.kind);
+    object["apiVersion"] = json!(resource.api_version());
+    match &object["metadata"] {
+        Value::Object(_) => {}
+        Value::Null => object["metadata"] = json!({}),
+        _ => return Err(Status::bad_request("metadata must be an object")),
+    }
+    Ok(())
 }
