@@ -16,12 +16,13 @@ use std::fmt::Write;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// Groups whose kinds are published as messages but have no schema.
-const UNSCHEMED: [(&str, &str); 8] = [
+/// Packages whose group no schema tells, or tells otherwise than upstream's scheme.
+const GROUPS: [(&str, &str); 9] = [
     ("k8s.io.api.admission", "admission.k8s.io"),
     ("k8s.io.api.apidiscovery", "apidiscovery.k8s.io"),
     ("k8s.io.api.extensions", "extensions"),
     ("k8s.io.api.imagepolicy", "imagepolicy.k8s.io"),
+    ("k8s.io.apimachinery.pkg.apis.meta", "meta.k8s.io"),
     ("k8s.io.apiserver.pkg.apis.audit", "audit.k8s.io"),
     ("k8s.io.metrics.pkg.apis.metrics", "metrics.k8s.io"),
     ("k8s.io.metrics.pkg.apis.custom_metrics", "custom.metrics.k8s.io"),
@@ -72,8 +73,7 @@ fn unsaid_of_field(word: &str) -> Result<(u32, (char, Option<&str>))> {
 
 /// Package without version → group, as the schemas tell it.
 fn groups(schemas: &Value) -> Result<BTreeMap<String, String>> {
-    let mut groups: BTreeMap<String, String> =
-        UNSCHEMED.iter().map(|(package, group)| ((*package).to_owned(), (*group).to_owned())).collect();
+    let mut groups = BTreeMap::new();
     for (name, schema) in schemas.as_object().context("the schemas are not an object")? {
         let Some([kind]) = schema["x-kubernetes-group-version-kind"].as_array().map(Vec::as_slice) else {
             continue;
@@ -82,6 +82,7 @@ fn groups(schemas: &Value) -> Result<BTreeMap<String, String>> {
         let package = package.replacen("io.k8s", "k8s.io", 1).replace('-', "_");
         groups.insert(package, kind["group"].as_str().context("a kind without a group")?.to_owned());
     }
+    groups.extend(GROUPS.map(|(package, group)| (package.to_owned(), group.to_owned())));
     Ok(groups)
 }
 

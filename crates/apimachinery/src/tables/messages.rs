@@ -133,6 +133,7 @@ impl Messages {
         let found = own.map(|package| self.get(&format!("{package}.{kind}"))).find_map(|found| found);
         found.or_else(|| match api_version {
             _ if EVERYWHERE.contains(&kind) => self.get(&format!("{META}.{kind}")),
+            "meta.k8s.io/v1beta1" => self.get(&format!("{META}.{kind}")),
             "v1" if UNVERSIONED.contains(&kind) => self.get(&format!("{META}.{kind}")),
             _ => None,
         })
