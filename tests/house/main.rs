@@ -22,11 +22,23 @@ fn every_crate_knows_only_whom_it_may() {
         ("rutter-controller", &["rutter-schemas", "rutter-apimachinery"]),
         ("rutter-projection", &["rutter-schemas"]),
         ("rutter-cri", &[]),
-        ("rutter-runtime", &["rutter-schemas", "rutter-apimachinery", "rutter-log", "rutter-controller", "rutter-projection"]),
+        (
+            "rutter-runtime",
+            &[
+                "rutter-schemas",
+                "rutter-apimachinery",
+                "rutter-log",
+                "rutter-controller",
+                "rutter-projection",
+            ],
+        ),
     ];
     for (name, may) in allowed {
         let known: Vec<_> = graph[name].iter().filter(|other| is_ours(other)).map(String::as_str).collect();
-        assert!(known.iter().all(|other| may.contains(other)), "{name} may know {may:?}, but knows {known:?}");
+        assert!(
+            known.iter().all(|other| may.contains(other)),
+            "{name} may know {may:?}, but knows {known:?}"
+        );
     }
 }
 
@@ -46,7 +58,8 @@ fn cores_and_their_foundations_do_no_io() {
 fn cores_do_not_know_each_other() {
     let graph = graph();
     for (name, known) in graph.iter().filter(|(name, _)| name.ends_with("-core")) {
-        let others: Vec<_> = known.iter().filter(|other| is_ours(other) && other.ends_with("-core")).collect();
+        let others: Vec<_> =
+            known.iter().filter(|other| is_ours(other) && other.ends_with("-core")).collect();
         assert!(others.is_empty(), "{name} knows {others:?}");
     }
 }
@@ -54,7 +67,8 @@ fn cores_do_not_know_each_other() {
 #[test]
 fn only_the_projection_links_rocksdb() {
     let graph = graph();
-    let linking: Vec<_> = graph.iter().filter(|(name, known)| is_ours(name) && known.contains("rocksdb")).collect();
+    let linking: Vec<_> =
+        graph.iter().filter(|(name, known)| is_ours(name) && known.contains("rocksdb")).collect();
     assert_eq!(linking.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["rutter-projection"]);
 }
 
@@ -86,7 +100,8 @@ fn graph() -> Graph {
         .expect("the workspace has metadata");
     let normal = |package: &cargo_metadata::Package| {
         let dependencies = package.dependencies.iter();
-        let normal = dependencies.filter(|dependency| dependency.kind == DependencyKind::Normal && !dependency.optional);
+        let normal = dependencies
+            .filter(|dependency| dependency.kind == DependencyKind::Normal && !dependency.optional);
         normal.map(|dependency| dependency.name.clone()).collect()
     };
     metadata.packages.iter().map(|package| (package.name.to_string(), normal(package))).collect()

@@ -28,7 +28,8 @@ impl Kubeconfig {
     pub fn load(named: Option<&Path>) -> Result<Kubeconfig> {
         let path = find(named)?;
         let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
-        let file: File = serde_saphyr::from_str(&text).with_context(|| format!("{} is not a kubeconfig", path.display()))?;
+        let file: File = serde_saphyr::from_str(&text)
+            .with_context(|| format!("{} is not a kubeconfig", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         file.current(folder).with_context(|| format!("in {}", path.display()))
     }
@@ -97,7 +98,11 @@ impl File {
         let context = entry(self.contexts, &self.current_context, "context")?;
         let cluster = entry(self.clusters, &context.cluster, "cluster")?;
         let user = entry(self.users, &context.user, "user")?;
-        let authority = match inline_or_file(cluster.certificate_authority_data, cluster.certificate_authority, folder)? {
+        let authority = match inline_or_file(
+            cluster.certificate_authority_data,
+            cluster.certificate_authority,
+            folder,
+        )? {
             Some(pem) => certificates(&pem)?,
             None => Vec::new(),
         };
@@ -115,7 +120,12 @@ impl File {
         if !server.starts_with("https://") {
             bail!("the server {server} is not an https address");
         }
-        Ok(Kubeconfig { server, authority, credentials, namespace: context.namespace.unwrap_or_else(|| "default".into()) })
+        Ok(Kubeconfig {
+            server,
+            authority,
+            credentials,
+            namespace: context.namespace.unwrap_or_else(|| "default".into()),
+        })
     }
 }
 
@@ -126,7 +136,9 @@ fn entry<T>(entries: Vec<Named<T>>, name: &str, what: &str) -> Result<T> {
 
 fn inline_or_file(data: Option<String>, file: Option<String>, folder: &Path) -> Result<Option<Vec<u8>>> {
     match (data, file) {
-        (Some(data), _) => Ok(Some(STANDARD.decode(data.trim()).context("the kubeconfig's data is not base64")?)),
+        (Some(data), _) => {
+            Ok(Some(STANDARD.decode(data.trim()).context("the kubeconfig's data is not base64")?))
+        }
         (None, Some(file)) => {
             let path = folder.join(file);
             Ok(Some(fs::read(&path).with_context(|| format!("{} can't be read", path.display()))?))

@@ -68,7 +68,12 @@ impl Client {
     }
 
     /// Sends a request with an optional JSON body and reads one JSON document.
-    pub async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T> {
+    pub async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T> {
         let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
         let response = self.send(method, path, body.into()).await?;
         let bytes = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
@@ -78,7 +83,9 @@ impl Client {
     /// GETs a stream of JSON documents, one a line, as they come.
     pub async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<Bytes>> + use<>> {
         let body = self.send(Method::GET, path, Bytes::new()).await?.into_body();
-        let chunks = body.into_data_stream().map_err(|error| anyhow::Error::new(error).context("the stream broke off"));
+        let chunks = body
+            .into_data_stream()
+            .map_err(|error| anyhow::Error::new(error).context("the stream broke off"));
         Ok(split_lines(chunks))
     }
 
@@ -92,14 +99,17 @@ impl Client {
             request = request.header(AUTHORIZATION, token);
         }
         let response = self.http.request(request.body(Full::new(body))?).await.map_err(|error| {
-            anyhow::Error::new(error).context(format!("{} does not answer: is the cluster up? (make up)", self.server))
+            anyhow::Error::new(error)
+                .context(format!("{} does not answer: is the cluster up? (make up)", self.server))
         })?;
         if response.status().is_success() {
             return Ok(response);
         }
         let code = response.status();
         let bytes = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
-        let message = serde_json::from_slice::<Value>(&bytes).ok().and_then(|status| status["message"].as_str().map(str::to_owned));
+        let message = serde_json::from_slice::<Value>(&bytes)
+            .ok()
+            .and_then(|status| status["message"].as_str().map(str::to_owned));
         match message {
             Some(message) => bail!("Error from server: {message}"),
             None => bail!("Error from server ({code}): {}", String::from_utf8_lossy(&bytes)),
@@ -133,7 +143,8 @@ mod tests {
     async fn lines_survive_any_cutting_into_chunks() {
         let text = b"{\"a\":1}\n\n{\"b\":2}\n";
         for size in 1..text.len() {
-            let chunks: Vec<Result<Bytes>> = text.chunks(size).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+            let chunks: Vec<Result<Bytes>> =
+                text.chunks(size).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
             let lines: Vec<Bytes> = split_lines(futures::stream::iter(chunks)).try_collect().await.unwrap();
             assert_eq!(lines, [&b"{\"a\":1}"[..], b"{\"b\":2}"], "chunks of {size}");
         }

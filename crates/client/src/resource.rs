@@ -40,7 +40,8 @@ impl Target {
     /// The path of the object, or of the collection when there is no name.
     pub fn path(&self) -> String {
         let ResourceType { group, version, resource, .. } = &self.resource;
-        let mut path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        let mut path =
+            if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
         if !self.namespace.is_empty() {
             path += &format!("/namespaces/{}", percent(&self.namespace));
         }
@@ -55,7 +56,11 @@ impl Target {
     pub fn query(&self) -> String {
         let ResourceType { group, resource, .. } = &self.resource;
         let name = self.name.as_deref().unwrap_or_default();
-        format!("group={group}&resource={resource}&namespace={}&name={}", percent(&self.namespace), percent(name))
+        format!(
+            "group={group}&resource={resource}&namespace={}&name={}",
+            percent(&self.namespace),
+            percent(name)
+        )
     }
 }
 
@@ -66,7 +71,8 @@ impl ResourceType {
         let word = word.to_lowercase();
         let matches = |found: &Discovered| {
             let names = [&found.resource.resource, &found.singular, &found.resource.kind.to_lowercase()];
-            (names.contains(&&word) || found.short_names.contains(&word)) && group.is_none_or(|group| group == found.resource.group)
+            (names.contains(&&word) || found.short_names.contains(&word))
+                && group.is_none_or(|group| group == found.resource.group)
         };
         let found = types.into_iter().find(matches);
         Ok(found.with_context(|| format!("the server doesn't have a resource type \"{typed}\""))?.resource)

@@ -2,7 +2,7 @@
 //!
 //! | request (all below `/apis/rutter.dev/v1`) | answer |
 //! | --- | --- |
-//! | `GET /history?group=&resource=&namespace=&name=&after=&limit=` | `HistoryAnswer::Facts` of that object, oldest first |
+//! | `GET /history?group=&resource=&namespace=&name=&after=&limit=&objects=true` | `HistoryAnswer::Facts` of that object, oldest first; with the objects where `objects=true` |
 //! | `GET /why?revision=N`, or `?group=&resource=&namespace=&name=` for the object's last event | `HistoryAnswer::Facts`: the event, then what caused it, nearest first |
 //! | `GET /log?from=N&follow=true` | one `Fact` a line as JSON (`application/x-ndjson`), every event after `from`, in order |
 //! | `GET /revision?at=<RFC 3339>` | `{"revision": N}`: the last revision at or before that time |
