@@ -116,7 +116,8 @@ mod tests {
         #[test]
         fn an_entry_leads_back_to_its_row(index in index(), key in any_key()) {
             let row = rows::key(&key);
-            prop_assert_eq!(row_of(&entry(&index, &row)), Some(&row[..]));
+            let entry = entry(&index, &row);
+            prop_assert_eq!(row_of(&entry), Some(&row[..]));
         }
 
         #[test]
