@@ -8,14 +8,21 @@
 //! * every child process, task and file that is opened here is ended, joined or closed by [`shutdown`].
 
 pub mod config;
+pub mod controller;
+pub mod executor;
 pub mod files;
 pub mod jwt;
 pub mod metrics;
 pub mod nats;
+pub mod now;
 pub mod pki;
+pub mod plan;
+pub mod proposer;
 pub mod roles;
 pub mod seal;
 pub mod server;
 pub mod shutdown;
+pub mod standby;
 pub mod stream;
 pub mod telemetry;
+pub mod view;

@@ -8,6 +8,8 @@ use std::fmt;
 
 use rutter_schemas::subjects::{self, node};
 
+use crate::standby;
+
 /// Whose work a connection does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
@@ -58,7 +60,13 @@ impl Role {
             Role::Node(name) => (vec![own(name)], vec![own(name), subjects::SHARED_FEED.to_owned()]),
         };
         let answers = !matches!(self, Role::Placement | Role::Replicator);
-        Permissions { publish, subscribe: with(subscribe, &[&inbox]), answers }
+        let (mut publish, mut subscribe) = (publish, with(subscribe, &[&inbox]));
+        if !matches!(self, Role::Node(_)) {
+            let standby = standby::subject(&self.to_string());
+            publish.push(standby.clone());
+            subscribe.push(standby);
+        }
+        Permissions { publish, subscribe, answers }
     }
 }
 

@@ -100,7 +100,7 @@ impl Follow {
     async fn subscribe(&mut self) {
         loop {
             let connects = self.connections();
-            match self.consumer().await {
+            match consumer(&self.client, self.next).await {
                 Ok(messages) => {
                     self.messages = Some(messages);
                     self.connects = connects;
@@ -113,17 +113,17 @@ impl Follow {
         }
     }
 
-    async fn consumer(&self) -> Result<Ordered, async_nats::Error> {
-        let config = OrderedConfig {
-            deliver_subject: self.client.new_inbox(),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next },
-            ..OrderedConfig::default()
-        };
-        let stream = jetstream::new(self.client.clone()).get_stream_no_info(subjects::STREAM).await?;
-        Ok(stream.create_consumer(config).await?.messages().await?)
-    }
-
     fn connections(&self) -> u64 {
         self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
     }
+}
+
+async fn consumer(client: &Client, sequence: u64) -> Result<Ordered, async_nats::Error> {
+    let config = OrderedConfig {
+        deliver_subject: client.new_inbox(),
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: sequence },
+        ..OrderedConfig::default()
+    };
+    let stream = jetstream::new(client.clone()).get_stream_no_info(subjects::STREAM).await?;
+    Ok(stream.create_consumer(config).await?.messages().await?)
 }

@@ -1,0 +1,148 @@
+//! Driving a controller: facts from the view into its machine, its turns to the log, their outcomes back.
+//!
+//! The machine keeps the promises (one plan per key under way, look again once the outcome is in the view,
+//! back off after failures); this loop has only to be fed and to wait.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rutter_controller::{Controller, Fact, Machine, Settled, Ticket};
+use rutter_projection::{Change, ListQuery, Record, Snapshot};
+use rutter_schemas::{Key, Op};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::plan::PlanExecutor;
+use crate::view::{Subscription, SubscriptionEnd, ViewError};
+
+/// Plans of one controller under way at once: enough to fill frames, few enough to stay fair.
+const PLANS_UNDER_WAY: usize = 256;
+/// Between two attempts to start from a snapshot.
+const RETRY: Duration = Duration::from_millis(200);
+/// The longest sleep when no timer is set.
+const LONG: Duration = Duration::from_secs(3_600);
+
+type Settling = JoinSet<(Ticket, Settled)>;
+
+/// Runs a controller until `stop`. While `active` is false it follows and proposes nothing.
+///
+/// `outside` brings what does not come from the log (statistics, silence) into the view.
+pub async fn run<C: Controller>(
+    executor: PlanExecutor,
+    mut outside: impl Outside<C>,
+    active: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
+    let work = async {
+        loop {
+            match follow::<C>(&executor, &mut outside, active.clone()).await {
+                Ok(end) => tracing::warn!(controller = C::NAME, %end, "starting from a snapshot again"),
+                Err(error) => tracing::debug!(controller = C::NAME, %error, "waiting for the view"),
+            }
+            sleep(RETRY).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// What a controller learns from elsewhere than the log.
+pub trait Outside<C: Controller>: Send {
+    /// Waits for news; cancelled and called again at any time, so it must not lose any by that.
+    fn next(&mut self) -> impl Future<Output = ()> + Send;
+    /// Writes what is known now into the view, and wakes whoever should look again. Also called at a fresh start.
+    fn tell(&mut self, machine: &mut Machine<C>);
+}
+
+/// For controllers that live on the log alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl<C: Controller> Outside<C> for Nothing {
+    async fn next(&mut self) {
+        std::future::pending().await
+    }
+
+    fn tell(&mut self, _machine: &mut Machine<C>) {}
+}
+
+async fn follow<C: Controller>(
+    executor: &PlanExecutor,
+    outside: &mut impl Outside<C>,
+    mut active: watch::Receiver<bool>,
+) -> Result<SubscriptionEnd, ViewError> {
+    let (snapshot, mut frames): (Snapshot, Subscription) = executor.writer().view.subscribe()?;
+    let facts = facts_of::<C>(executor, &snapshot)?;
+    let mut machine = Machine::<C>::start(&facts, snapshot.revision());
+    drop((facts, snapshot));
+    outside.tell(&mut machine);
+    let mut settling = Settling::new();
+    loop {
+        if *active.borrow_and_update() {
+            start_turns(executor, &mut machine, &mut settling);
+        }
+        let pause = pause(&machine);
+        tokio::select! {
+            applied = frames.next() => match applied {
+                Ok(applied) => {
+                    let facts: Vec<Fact> = applied.changes.iter().filter_map(fact::<C>).collect();
+                    machine.follow(&facts, applied.revision);
+                }
+                Err(end) => return Ok(end),
+            },
+            Some(settled) = settling.join_next() => {
+                let (ticket, settled) = settled.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()));
+                machine.settle(ticket, settled, Timestamp::now());
+            }
+            () = outside.next() => outside.tell(&mut machine),
+            changed = active.changed() => if changed.is_err() { std::future::pending::<()>().await },
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+fn start_turns<C: Controller>(executor: &PlanExecutor, machine: &mut Machine<C>, settling: &mut Settling) {
+    while settling.len() < PLANS_UNDER_WAY {
+        let Some(turn) = machine.next(Timestamp::now()) else { return };
+        for plan in turn.plans {
+            let (executor, ticket) = (executor.clone(), turn.ticket);
+            settling.spawn(async move { (ticket, executor.execute(C::NAME, plan).await) });
+        }
+    }
+}
+
+fn pause<C: Controller>(machine: &Machine<C>) -> Duration {
+    let Some(when) = machine.wake_at() else { return LONG };
+    Duration::try_from(when.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
+}
+
+/// Every object that the controller follows, as of the snapshot.
+fn facts_of<C: Controller>(executor: &PlanExecutor, snapshot: &Snapshot) -> Result<Vec<Fact>, ViewError> {
+    let mut facts = Vec::new();
+    for resource in executor.registry().resources() {
+        if C::follows(&resource.group, &resource.plural) {
+            for entry in snapshot.list(&ListQuery::of(&resource.group, &resource.plural)) {
+                let (key, record) = entry?;
+                facts.push(fact_of(&key, Op::Create, &record));
+            }
+        }
+    }
+    Ok(facts)
+}
+
+fn fact<C: Controller>(change: &Change) -> Option<Fact> {
+    if !C::follows(&change.key.group, &change.key.resource) {
+        return None;
+    }
+    let record = change.after.as_ref().or(change.last.as_ref())?;
+    Some(fact_of(&change.key, change.op, record))
+}
+
+fn fact_of(key: &Key, op: Op, record: &Record) -> Fact {
+    let (uid, meta) = (record.uid.to_string(), (*record.meta).clone());
+    Fact::new(record.revision, op, key.clone(), uid, meta, record.object.clone())
+}

@@ -1,0 +1,259 @@
+//! Keeping the view: the one task that follows the log and applies it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rutter_log::{FollowError, Followed, Follower};
+use rutter_projection::{Loader, Projection};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::open::{self, Standing};
+use super::{Applied, Health, View, ViewOptions};
+use crate::stream::{Delivery, Follow, LogStream};
+
+/// From this many frames on, an empty projection is loaded in bulk.
+const BULK_FRAMES: u64 = 2_000;
+/// Frames between two reports of progress.
+const REPORT_FRAMES: u64 = 500;
+/// Between two looks at a stream that is unfit or away.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between two looks at a quiet stream: one that was exchanged behind our back brings no frames.
+const LOOK: Duration = Duration::from_secs(5);
+/// Frames above this size are applied where blocking hurts nobody.
+const LARGE_FRAME_BYTES: usize = 64 << 10;
+
+/// What ends the keeping of a view, other than being asked to.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("frame {sequence} can't be applied")]
+    Apply { sequence: u64, source: rutter_projection::Error },
+    #[error("the log can't be followed")]
+    Follow(#[from] FollowError),
+    #[error("the projection can't be rebuilt")]
+    Rebuild(#[from] rutter_projection::OpenError),
+    #[error("the projection can't be loaded")]
+    Load(#[source] rutter_projection::Error),
+}
+
+pub(super) async fn keep(
+    view: View,
+    projection: Projection,
+    stream: LogStream,
+    options: ViewOptions,
+    stop: CancellationToken,
+) {
+    let work = async {
+        if let Err(error) = follow(&view, projection, &stream, &options).await {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::error!(%error, %source, "the view stops");
+            view.0.health.send_replace(Health::Unfit { why: format!("{error}: {source}") });
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn follow(
+    view: &View,
+    projection: Projection,
+    stream: &LogStream,
+    options: &ViewOptions,
+) -> Result<(), Stop> {
+    let projection = settle(view, projection, stream, options).await?;
+    let mut follower = open::follower(&projection);
+    let mut frames = stream.follow(follower.cursor().sequence + 1);
+    let projection = load(view, projection, &mut follower, &mut frames, stream).await?;
+    view.0.revision.send_replace(projection.cursor().revision);
+    view.0.projection.store(Some(Arc::new(projection)));
+    let mut target = wait_last(stream).await;
+    loop {
+        let done = follower.cursor().sequence;
+        tell_progress(view, done, target);
+        let delivery = tokio::select! {
+            delivery = frames.next() => delivery,
+            () = sleep(LOOK) => Delivery::Subscribed,
+        };
+        match delivery {
+            Delivery::Subscribed => {
+                wait_until_fit(view, stream, &mut follower).await;
+                target = target.max(wait_last(stream).await);
+            }
+            Delivery::Frame(sequence, bytes) => take(view, &mut follower, &mut frames, sequence, &bytes)?,
+        }
+    }
+}
+
+/// Before anything is served: is the log still the one that this projection was made from?
+async fn settle(
+    view: &View,
+    projection: Projection,
+    stream: &LogStream,
+    options: &ViewOptions,
+) -> Result<Projection, Stop> {
+    let mut follower = open::follower(&projection);
+    loop {
+        match open::standing(stream, &mut follower).await {
+            Ok(Standing::Same) => return Ok(projection),
+            Ok(Standing::MadeAnew { why }) => {
+                tracing::warn!(%why, "the log was made anew: rebuilding the projection from it");
+                drop(projection);
+                Projection::discard(&options.dir)?;
+                return Ok(Projection::open(&options.dir, options.projection)?);
+            }
+            Ok(Standing::Other { why }) => tell_unfit(view, &why),
+            Err(error) => tracing::info!(%error, "waiting for the log"),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Loads in bulk what an empty projection has to catch up with.
+async fn load(
+    view: &View,
+    projection: Projection,
+    follower: &mut Follower,
+    frames: &mut Follow,
+    stream: &LogStream,
+) -> Result<Projection, Stop> {
+    let last = wait_last(stream).await;
+    if follower.cursor().sequence > 0 || last < BULK_FRAMES {
+        return Ok(projection);
+    }
+    let mut loader = projection.load().map_err(Stop::Load)?;
+    while follower.cursor().sequence < last {
+        let Delivery::Frame(sequence, bytes) = frames.next().await else { continue };
+        bulk(&mut loader, follower, frames, sequence, &bytes)?;
+        if sequence % REPORT_FRAMES == 0 {
+            tell_progress(view, sequence, last);
+            tokio::task::yield_now().await;
+        }
+    }
+    blocking(true, || loader.finish()).map_err(Stop::Load)
+}
+
+fn bulk(
+    loader: &mut Loader,
+    follower: &mut Follower,
+    frames: &mut Follow,
+    sequence: u64,
+    bytes: &Bytes,
+) -> Result<(), Stop> {
+    let Some(frame) = admit(follower, frames, sequence, bytes)? else { return Ok(()) };
+    let hash = follower.cursor().hash;
+    loader.apply(sequence, &frame, hash).map_err(|source| Stop::Apply { sequence, source })
+}
+
+fn take(
+    view: &View,
+    follower: &mut Follower,
+    frames: &mut Follow,
+    sequence: u64,
+    bytes: &Bytes,
+) -> Result<(), Stop> {
+    let Some(projection) = view.0.projection.load_full() else { return Ok(()) };
+    let Some(frame) = admit(follower, frames, sequence, bytes)? else { return Ok(()) };
+    let hash = follower.cursor().hash;
+    let large = bytes.len() > LARGE_FRAME_BYTES;
+    let changes = blocking(large, || projection.apply(sequence, &frame, hash))
+        .map_err(|source| Stop::Apply { sequence, source })?;
+    let revision = follower.cursor().revision;
+    view.0.revision.send_replace(revision);
+    if !changes.is_empty() {
+        // Nobody may be listening.
+        let _ = view.0.applied.send(Arc::new(Applied { sequence, revision, frame, changes }));
+    }
+    Ok(())
+}
+
+/// The frame, if it is the next. After a gap the subscription starts again behind the cursor.
+fn admit(
+    follower: &mut Follower,
+    frames: &mut Follow,
+    sequence: u64,
+    bytes: &Bytes,
+) -> Result<Option<rutter_schemas::Frame>, FollowError> {
+    match follower.follow(sequence, bytes) {
+        Ok(Followed::Next(frame)) => Ok(Some(frame)),
+        Ok(Followed::Repeat) => Ok(None),
+        Err(FollowError::Gap { expected, got }) => {
+            tracing::warn!(expected, got, "frames were skipped, subscribing again");
+            frames.restart(expected);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Compares the stream with where we stand until they agree; nothing is served meanwhile.
+async fn wait_until_fit(view: &View, stream: &LogStream, follower: &mut Follower) {
+    loop {
+        match open::standing(stream, follower).await {
+            Ok(Standing::Same) => return,
+            Ok(Standing::Other { why }) => tell_unfit(view, &why),
+            Ok(Standing::MadeAnew { why }) => {
+                let why =
+                    format!("{why}; the log was made anew: start this process again to rebuild its view");
+                tell(view, Health::Unfit { why });
+            }
+            // The log is away: what was applied stays true, and is served by the rules of the gateway.
+            Err(error) => tracing::debug!(%error, "the log can't be asked"),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn wait_last(stream: &LogStream) -> u64 {
+    loop {
+        match stream.last().await {
+            Ok(last) => return last,
+            Err(error) => tracing::debug!(%error, "the log can't be asked"),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+fn tell_progress(view: &View, done: u64, of: u64) {
+    let told = view.0.health.borrow().clone();
+    let health = match told {
+        _ if done >= of => Health::Serving,
+        // Once it serves, frames that are still on their way don't take that back.
+        Health::Serving => return,
+        Health::Replaying { done: told, of: known } if known > 0 && done < told + REPORT_FRAMES => return,
+        _ => Health::Replaying { done, of },
+    };
+    tell(view, health);
+}
+
+fn tell_unfit(view: &View, why: &FollowError) {
+    tell(view, Health::Unfit { why: why.to_string() });
+}
+
+fn tell(view: &View, health: Health) {
+    view.0.health.send_if_modified(|old| {
+        if *old == health {
+            return false;
+        }
+        match &health {
+            Health::Serving => tracing::info!("the view serves"),
+            Health::Replaying { done, of } => tracing::info!(done, of, "replaying the log"),
+            Health::Unfit { why } => {
+                tracing::error!(why, "the log is not what this view was made from: nothing is served")
+            }
+        }
+        *old = health;
+        true
+    });
+}
+
+/// Runs what may take long where it doesn't keep other tasks waiting.
+fn blocking<T>(long: bool, work: impl FnOnce() -> T) -> T {
+    let many =
+        Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if long && many { tokio::task::block_in_place(work) } else { work() }
+}

@@ -1,0 +1,234 @@
+//! What a process knows: one projection, kept by one follower, read by every service in it.
+//!
+//! What it keeps true: a view shows only what the log says and goes on from what it showed before. When the
+//! stream no longer holds what the view stands on (it lost its tail, or was restored), the view stops serving
+//! and says so ([`Health::Unfit`]); it is rebuilt on its own only from a log that was openly made anew.
+//!
+//! ```text
+//!             caught up                 the log is not ours
+//! Replaying ────────────▶ Serving ◀───────────────────────▶ Unfit
+//! ```
+
+mod keep;
+mod open;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use rutter_projection::{Change, OpenError, Options, Projection, Snapshot};
+use rutter_schemas::{Frame, Revision};
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::shutdown::Stage;
+use crate::stream::{LogStream, StreamError};
+
+/// Frames that a subscriber may lag behind before it has to start from a snapshot again.
+const SUBSCRIBER_FRAMES: usize = 4096;
+
+/// A process's view of the log. Cheap to clone.
+#[derive(Clone)]
+pub struct View(Arc<Inner>);
+
+struct Inner {
+    projection: ArcSwapOption<Projection>,
+    revision: watch::Sender<Revision>,
+    health: watch::Sender<Health>,
+    applied: broadcast::Sender<Arc<Applied>>,
+}
+
+/// Where and how to keep the projection.
+#[derive(Debug, Clone)]
+pub struct ViewOptions {
+    pub dir: PathBuf,
+    /// With history in a process that runs a ledger.
+    pub projection: Options,
+}
+
+/// One frame, applied.
+#[derive(Debug)]
+pub struct Applied {
+    pub sequence: u64,
+    /// The view's revision with this frame: always a commit's end.
+    pub revision: Revision,
+    pub frame: Frame,
+    pub changes: Vec<Change>,
+}
+
+/// Whether the view may be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Catching up after a start: frames done, frames there are.
+    Replaying {
+        done: u64,
+        of: u64,
+    },
+    Serving,
+    /// The log is not the one this view was made from, or can't be read. Nothing is served; in words for people.
+    Unfit {
+        why: String,
+    },
+}
+
+/// Why there is no view.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error("the view is not ready: {0:?}")]
+    NotReady(Health),
+    #[error("the projection can't be read")]
+    Read(#[from] rutter_projection::Error),
+}
+
+/// The view did not get there in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the view stands at {at}, {wanted} was asked for")]
+pub struct Behind {
+    pub at: Revision,
+    pub wanted: Revision,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SubscriptionEnd {
+    #[error("it was too slow: start again from a snapshot")]
+    Lagged,
+    #[error("the view ended")]
+    Closed,
+}
+
+/// The frames after a snapshot, in order.
+#[derive(Debug)]
+pub struct Subscription {
+    after: Revision,
+    receiver: broadcast::Receiver<Arc<Applied>>,
+}
+
+impl View {
+    /// Opens the projection and starts following the log; returns at once, see [`View::ready`].
+    ///
+    /// # Errors
+    /// When the directory can't be used. One that is damaged is rebuilt instead, and that is logged.
+    pub async fn start(stream: LogStream, options: ViewOptions, stage: &Stage) -> Result<View, ViewError> {
+        let projection = open::open(&options)?;
+        let view = View(Arc::new(Inner {
+            projection: ArcSwapOption::empty(),
+            revision: watch::Sender::new(Revision::NONE),
+            health: watch::Sender::new(Health::Replaying { done: 0, of: 0 }),
+            applied: broadcast::Sender::new(SUBSCRIBER_FRAMES),
+        }));
+        stage.spawn(keep::keep(view.clone(), projection, stream, options, stage.token()));
+        Ok(view)
+    }
+
+    /// Waits until the view serves; progress is told by [`View::health`].
+    ///
+    /// # Errors
+    /// [`ViewError::NotReady`] when it ended before, or is unfit.
+    pub async fn ready(&self) -> Result<(), ViewError> {
+        let mut health = self.health();
+        let settled = health.wait_for(|health| !matches!(health, Health::Replaying { .. })).await;
+        match settled.map(|health| health.clone()) {
+            Ok(Health::Serving) => Ok(()),
+            Ok(other) => Err(ViewError::NotReady(other)),
+            Err(_) => Err(ViewError::NotReady(self.health().borrow().clone())),
+        }
+    }
+
+    /// Everything as it is at the view's revision.
+    ///
+    /// # Errors
+    /// [`ViewError::NotReady`] unless the view serves.
+    pub fn snapshot(&self) -> Result<Snapshot, ViewError> {
+        let health = self.0.health.borrow().clone();
+        match (health, self.0.projection.load_full()) {
+            (Health::Serving, Some(projection)) => Ok(projection.snapshot()?),
+            (health, _) => Err(ViewError::NotReady(health)),
+        }
+    }
+
+    /// The last applied revision.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        *self.0.revision.borrow()
+    }
+
+    /// The last applied revision, followed live.
+    #[must_use]
+    pub fn revisions(&self) -> watch::Receiver<Revision> {
+        self.0.revision.subscribe()
+    }
+
+    /// Whether it may be served, followed live.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.0.health.subscribe()
+    }
+
+    /// Waits until the view has a revision.
+    ///
+    /// # Errors
+    /// [`Behind`] at the deadline.
+    pub async fn wait_for(&self, wanted: Revision, deadline: Instant) -> Result<(), Behind> {
+        let mut revisions = self.revisions();
+        let reached = timeout_at(deadline, revisions.wait_for(|revision| *revision >= wanted)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Behind { at: self.revision(), wanted }),
+        }
+    }
+
+    /// A snapshot, and every frame with events after it.
+    ///
+    /// # Errors
+    /// As [`View::snapshot`].
+    pub fn subscribe(&self) -> Result<(Snapshot, Subscription), ViewError> {
+        let receiver = self.0.applied.subscribe();
+        let snapshot = self.snapshot()?;
+        let after = snapshot.revision();
+        Ok((snapshot, Subscription { after, receiver }))
+    }
+
+    /// Applied frames with events, from now on. One who lags loses the oldest and is told; [`View::subscribe`] is
+    /// for who needs a beginning as well.
+    #[must_use]
+    pub fn applied(&self) -> broadcast::Receiver<Arc<Applied>> {
+        self.0.applied.subscribe()
+    }
+
+    /// The projection itself, for verification and checkpoints.
+    ///
+    /// # Errors
+    /// [`ViewError::NotReady`] while it is being loaded.
+    pub fn projection(&self) -> Result<Arc<Projection>, ViewError> {
+        let projection = self.0.projection.load_full();
+        projection.ok_or_else(|| ViewError::NotReady(self.0.health.borrow().clone()))
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "View(at {})", self.revision())
+    }
+}
+
+impl Subscription {
+    /// The next frame.
+    ///
+    /// # Errors
+    /// [`SubscriptionEnd`].
+    pub async fn next(&mut self) -> Result<Arc<Applied>, SubscriptionEnd> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(applied) if applied.revision <= self.after => {}
+                Ok(applied) => return Ok(applied),
+                Err(broadcast::error::RecvError::Lagged(_)) => return Err(SubscriptionEnd::Lagged),
+                Err(broadcast::error::RecvError::Closed) => return Err(SubscriptionEnd::Closed),
+            }
+        }
+    }
+}
