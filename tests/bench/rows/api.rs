@@ -1,0 +1,85 @@
+//! The API over HTTPS: creates, GET by name, LIST.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::cluster::Bench;
+use crate::floor;
+use crate::load::{self, Connection};
+use crate::report::{Bound, Report};
+
+const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
+const LISTED: usize = 5_000;
+
+/// A ConfigMap of about 1.5 KiB.
+fn object(name: &str) -> Bytes {
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"bench": "api"}},
+                        "data": {"value": "x".repeat(1_250)}});
+    object.to_string().into()
+}
+
+pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let cluster = bench.cluster("api", &["--runtime", "none"])?;
+    let mut connection = Connection::open(&cluster.target).await?;
+    for n in 0..LISTED {
+        let name = format!("listed-{n:05}");
+        connection.send("POST", COLLECTION, object(&name)).await?;
+    }
+    let one_path = format!("{COLLECTION}/listed-00042");
+    let one = connection.fetch("GET", &one_path, Bytes::new()).await?;
+    let many = connection.fetch("GET", COLLECTION, Bytes::new()).await?;
+    let listed: Value = serde_json::from_slice(&many)?;
+    let items = listed["items"].as_array().context("a list has items")?.len();
+    anyhow::ensure!(items >= LISTED, "{items} of {LISTED} are listed");
+    let floor = floor::serve(one.clone(), many, &bench.file("floor.log")).await?;
+
+    let get = move |_| ("GET", one_path.clone(), Bytes::new());
+    let ours = load::run(&cluster.target, 1, bench.length, get).await?;
+    let least = load::run(&floor, 1, bench.length, |_| ("GET", "/one".to_owned(), Bytes::new())).await?;
+    report.add(
+        "GET by name, 1 connection, p50",
+        "ms",
+        ours.percentile(50.0),
+        Some(least.percentile(50.0)),
+        Bound::Times(2.0),
+    );
+
+    let path = "/api/v1/namespaces/default/configmaps/listed-00042?resourceVersion=0".to_owned();
+    let ours =
+        load::run(&cluster.target, 1, bench.length, move |_| ("GET", path.clone(), Bytes::new())).await?;
+    report.add(
+        "GET by name at any revision, p50",
+        "ms",
+        ours.percentile(50.0),
+        Some(least.percentile(50.0)),
+        Bound::Free,
+    );
+
+    let ours =
+        load::run(&cluster.target, 1, bench.length, |_| ("GET", COLLECTION.to_owned(), Bytes::new())).await?;
+    let least = load::run(&floor, 1, bench.length, |_| ("GET", "/many".to_owned(), Bytes::new())).await?;
+    let megabytes = |measured: &load::Measured| measured.bytes_per_second / 1e6;
+    report.add("LIST 5,000 objects", "MB/s", megabytes(&ours), Some(megabytes(&least)), Bound::Share(0.5));
+
+    for connections in [1, 16, 64] {
+        let create = move |n| ("POST", COLLECTION.to_owned(), object(&format!("made-{connections}-{n}")));
+        let ours = load::run(&cluster.target, connections, bench.length, create).await?;
+        let append = |n| ("POST", "/append".to_owned(), object(&format!("made-{n}")));
+        let least = load::run(&floor, connections, bench.length, append).await?;
+        let name = format!("creates, {connections} connections, durable");
+        report.add(name, "1/s", ours.per_second, Some(least.per_second), Bound::Share(0.5));
+        report.add(
+            format!("creates, {connections} connections, p50"),
+            "ms",
+            ours.percentile(50.0),
+            Some(least.percentile(50.0)),
+            Bound::Free,
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    report.add("resident memory after that load", "MB", cluster.resident_mb()?, None, Bound::Free);
+    Ok(())
+}
