@@ -9,9 +9,9 @@ pub mod controller;
 pub mod fact;
 pub mod given;
 pub mod machine;
-pub mod names;
 pub mod plan;
 mod print;
+pub mod read;
 pub mod reads;
 
 pub use controller::Controller;

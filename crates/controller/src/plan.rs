@@ -9,6 +9,7 @@ use serde_json::Value;
 pub struct Plan {
     /// One line that an operator can read: why this is done, or why nothing is.
     pub why: String,
+    /// Several intents on one object are carried out one after the other, and recorded as one event.
     pub intents: Vec<Intent>,
     /// Refused when one of these was touched after `base`.
     pub guards: Vec<Scope>,

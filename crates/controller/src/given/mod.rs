@@ -138,14 +138,21 @@ impl<C: Controller> Decided<C> {
         self.carried_out()
     }
 
-    /// Carries the plans out and checks the laws.
-    #[track_caller]
-    pub fn carried_out(self) -> Given<C> {
-        let Decided { mut given, key, plans, .. } = self;
+    /// Carries the plans out, which by intent leave something for the next time.
+    pub fn carried_out_in_part(self) -> Given<C> {
+        let Decided { mut given, plans, .. } = self;
         for plan in &plans {
             given.world.carry_out(plan, given.now);
         }
         given.follow();
+        given
+    }
+
+    /// Carries the plans out and checks the laws.
+    #[track_caller]
+    pub fn carried_out(self) -> Given<C> {
+        let key = self.key.clone();
+        let given = self.carried_out_in_part();
         let rest: String =
             given.plans(&key).iter().filter(|p| !p.is_idle()).map(ToString::to_string).collect();
         assert!(rest.is_empty(), "law: nothing remains to be done, but\n{rest}");

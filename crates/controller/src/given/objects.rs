@@ -106,8 +106,12 @@ fn owned(world: &World, object: &mut Value, owner: &str) {
     object["metadata"]["ownerReferences"] = json!([{"apiVersion": owner["apiVersion"], "kind": owner["kind"],
         "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
         "controller": true, "blockOwnerDeletion": true}]);
+    let labels = &owner["spec"]["template"]["metadata"]["labels"];
     if object["kind"] == "Pod" && object["metadata"]["labels"].is_null() {
-        object["metadata"]["labels"] = owner["spec"]["template"]["metadata"]["labels"].clone();
+        object["metadata"]["labels"] = labels.clone();
+    }
+    if object["kind"] == "ReplicaSet" {
+        object["spec"]["template"]["metadata"]["labels"] = labels.clone();
     }
 }
 

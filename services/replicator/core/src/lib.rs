@@ -1,1 +1,11 @@
-//! Deployments, ReplicaSets, EndpointSlices, garbage collection, namespaces, node lifecycle.
+//! Deployments, ReplicaSets, EndpointSlices, garbage collection, namespaces, node lifecycle: the decisions.
+//!
+//! Every controller here is three pure functions over a view of its own; none knows another. Upstream's
+//! `pkg/controller` is the specification of what each comes to, not of how.
+
+pub mod deployment;
+mod owners;
+pub mod replica_set;
+
+pub use deployment::Deployments;
+pub use replica_set::ReplicaSets;

@@ -1,0 +1,67 @@
+//! Making pods from the template, under names that follow from the view.
+
+use rutter_apimachinery::name;
+use rutter_controller::Plan;
+use rutter_schemas::{Key, Revision};
+use serde_json::{Value, json};
+
+use super::{Set, View};
+use crate::owners::{controlling, references};
+
+/// How many pods one commit bears or kills at most (upstream's `BurstReplicas`).
+pub(super) const BURST: usize = 500;
+
+/// How much text one commit of births may hold, in bytes: half a frame.
+const BURST_BYTES: usize = 2 << 20;
+
+/// The pods to make, `missing` of them or as many as one commit takes.
+pub(super) fn births(view: &View, set: &Set, missing: usize) -> Vec<Value> {
+    if missing == 0 {
+        return Vec::new();
+    }
+    let one = child(set);
+    let fits = BURST_BYTES / (one.to_string().len() + 512);
+    let touched = view.family(&set.uid).map_or(Revision::NONE, |family| family.touched);
+    names(view, set, touched.max(set.revision))
+        .take(missing.min(BURST).min(fits.max(1)))
+        .map(|name| named(&one, name))
+        .collect()
+}
+
+pub(super) fn write(plan: &mut Plan, births: &[Value]) {
+    for pod in births {
+        plan.create(pod.clone());
+    }
+}
+
+/// Names that no pod has, the same whenever the view is the same.
+fn names<'a>(view: &'a View, set: &'a Set, touched: Revision) -> impl Iterator<Item = String> + 'a {
+    let prefix = format!("{}-", set.key.name);
+    (0..u32::MAX)
+        .map(move |index| name::generated(&prefix, format!("{}\0{touched}\0{index}", set.uid).as_bytes()))
+        .filter(|name| !view.has_pod(&Key::new("", "pods", &set.key.namespace, name)))
+}
+
+fn named(pod: &Value, name: String) -> Value {
+    let mut pod = pod.clone();
+    pod["metadata"]["name"] = Value::String(name);
+    pod
+}
+
+/// A pod of the template, without a name.
+fn child(set: &Set) -> Value {
+    let me = controlling("apps/v1", "ReplicaSet", &set.key.name, &set.uid);
+    let mut metadata = json!({
+        "generateName": format!("{}-", set.key.name),
+        "namespace": set.key.namespace,
+        "ownerReferences": references([&me]),
+    });
+    for part in ["labels", "annotations", "finalizers"] {
+        if let Some(value) =
+            set.template.pointer(&format!("/metadata/{part}")).filter(|value| !value.is_null())
+        {
+            metadata[part] = value.clone();
+        }
+    }
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": set.template["spec"] })
+}

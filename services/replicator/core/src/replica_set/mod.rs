@@ -1,0 +1,91 @@
+//! ReplicaSets: as many pods as asked for, never one too many (upstream: `pkg/controller/replicaset`).
+//!
+//! Keeps true: whatever is decided about the number of pods holds only while nobody else changed the family, since
+//! every plan that bears, kills, adopts or releases guards `owner:<uid>`. So two copies of this controller may run.
+
+mod births;
+mod claims;
+mod deaths;
+mod status;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use jiff::Timestamp;
+use rutter_controller::{Controller, Fact, Plan, Reads};
+use rutter_schemas::{Key, Scope};
+
+use claims::Claims;
+pub use view::View;
+use view::{Pod, Set};
+
+/// The controller of ReplicaSets.
+#[derive(Debug)]
+pub struct ReplicaSets;
+
+impl Controller for ReplicaSets {
+    type View = View;
+    type Key = Key;
+    const NAME: &'static str = "replicaset-controller";
+
+    fn follows(group: &str, resource: &str) -> bool {
+        matches!((group, resource), ("", "pods") | ("apps", "replicasets"))
+    }
+
+    fn apply(view: &mut View, fact: &Fact) {
+        match fact.key.resource.as_str() {
+            "pods" => view.apply_pod(fact),
+            _ => view.apply_set(fact),
+        }
+    }
+
+    fn wakes(view: &View, fact: &Fact) -> Vec<Key> {
+        match fact.key.resource.as_str() {
+            "pods" => view.woken_by_pod(fact),
+            _ => vec![fact.key.clone()],
+        }
+    }
+
+    fn reconcile(view: &View, key: &Key, now: Timestamp) -> Vec<Plan> {
+        vec![reconcile(view, key, now)]
+    }
+
+    fn reads(view: &View) -> &Reads {
+        view.reads()
+    }
+}
+
+fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
+    let Some(set) = view.set(key) else { return Plan::idle("it is gone") };
+    if set.deleting {
+        return Plan::idle("it is being deleted");
+    }
+    let claims = Claims::of(view, set);
+    let count = claims.count(view, set);
+    let births = births::births(view, set, set.replicas.saturating_sub(count));
+    let victims = deaths::victims(view, set, &claims, count.saturating_sub(set.replicas), now);
+
+    let mut plan = Plan::because(why(set, count));
+    claims.write(&mut plan, set, &victims);
+    births::write(&mut plan, &births);
+    deaths::write(&mut plan, &victims);
+    if !plan.is_idle() {
+        plan.guard(Scope::owner(&set.uid));
+    }
+    status::write(
+        &mut plan,
+        view,
+        set,
+        &status::Census { claims: &claims, births: births.len(), victims: &victims },
+        now,
+    );
+    plan
+}
+
+fn why(set: &Set, count: usize) -> String {
+    match set.replicas {
+        wanted if count < wanted => format!("{} of {wanted} are missing", wanted - count),
+        wanted if count > wanted => format!("{} are too many for {wanted}", count - wanted),
+        wanted => format!("there are as many as asked for, {wanted}"),
+    }
+}

@@ -1,0 +1,169 @@
+//! What ReplicaSets come to, as an operator would see it.
+
+use proptest::prelude::*;
+use rutter_controller::given::{Given, given};
+
+use super::ReplicaSets;
+
+fn world(text: &str) -> Given<ReplicaSets> {
+    given(text)
+}
+
+#[test]
+fn gives_birth_to_what_is_missing() {
+    world("ReplicaSet web replicas=3; Pod web-a of web ready").reconcile("ReplicaSet web").then(
+        "because 2 of 3 are missing
+         + Pod web-mfdnf of web
+         + Pod web-9x2jr of web
+         ~ ReplicaSet web/status: availableReplicas 1, fullyLabeledReplicas 3, observedGeneration 1, readyReplicas 1, replicas 3
+         unless owner:web was touched since 2",
+    );
+}
+
+#[test]
+fn kills_what_is_too_many_and_the_least_missed_first() {
+    world(
+        "ReplicaSet web replicas=1
+         Pod running of web on=n1 ready
+         Pod pending of web
+         Pod unready of web on=n2 unready",
+    )
+    .reconcile("ReplicaSet web")
+    .then(
+        "because 2 are too many for 1
+         - Pod pending
+         - Pod unready
+         ~ ReplicaSet web/status: availableReplicas 1, fullyLabeledReplicas 1, observedGeneration 1, readyReplicas 1, replicas 1
+         unless owner:web was touched since 4",
+    );
+}
+
+#[test]
+fn who_shares_a_node_goes_before_who_stands_alone() {
+    let decided = world(
+        "ReplicaSet web replicas=2
+         Pod alone of web on=n1 ready
+         Pod one of web on=n2 ready=1000
+         Pod two of web on=n2 ready",
+    )
+    .reconcile("ReplicaSet web");
+    assert!(decided.printed().contains("- Pod one"), "{}", decided.printed());
+    decided.carried_out();
+}
+
+#[test]
+fn a_cheap_pod_goes_before_a_dear_one() {
+    let decided = world(
+        "ReplicaSet web replicas=1
+         Pod dear of web on=n1 ready
+         Pod cheap of web on=n2 ready metadata.annotations.controller%2ekubernetes%2eio/pod-deletion-cost=\"-5\"",
+    )
+    .reconcile("ReplicaSet web");
+    assert!(decided.printed().contains("- Pod cheap"), "{}", decided.printed());
+}
+
+#[test]
+fn adopts_a_matching_orphan_instead_of_bearing_another() {
+    world("ReplicaSet web; Pod stray labels=app:web").reconcile("ReplicaSet web").then(
+        "because there are as many as asked for, 1
+         ~ Pod stray: ownerReferences [{\"apiVersion\":\"apps/v1\",\"blockOwnerDeletion\":true,\"controller\":true,\"kind\":\"ReplicaSet\",\"name\":\"web\",\"uid\":\"web\"}]
+         ~ ReplicaSet web/status: availableReplicas null, fullyLabeledReplicas 1, observedGeneration 1, readyReplicas null, replicas 1
+         unless owner:web was touched since 2",
+    );
+}
+
+#[test]
+fn releases_a_pod_whose_labels_no_longer_match_and_replaces_it() {
+    let decided =
+        world("ReplicaSet web; Pod a of web ready; Pod a labels=app:debug").reconcile("ReplicaSet web");
+    let printed = decided.printed();
+    assert!(printed.contains("~ Pod a: ownerReferences []") && printed.contains("+ Pod web-"), "{printed}");
+    decided.carried_out();
+}
+
+#[test]
+fn pods_that_ended_or_are_marked_do_not_count() {
+    let decided = world(
+        "ReplicaSet web replicas=1
+         Pod done of web phase=Succeeded
+         Pod leaving of web on=n1 ready deleted",
+    )
+    .reconcile("ReplicaSet web");
+    assert!(decided.printed().starts_with("because 1 of 1 are missing"), "{}", decided.printed());
+    decided.carried_out();
+}
+
+#[test]
+fn a_set_that_is_being_deleted_is_left_alone() {
+    world("ReplicaSet web replicas=3 deleted finalizers=foregroundDeletion")
+        .reconcile("ReplicaSet web")
+        .then("because it is being deleted");
+}
+
+#[test]
+fn a_pod_is_available_once_it_was_ready_for_long_enough() {
+    let set = "ReplicaSet web spec.minReadySeconds=30";
+    let decided = world(&format!("{set}; Pod a of web on=n ready=10")).reconcile("ReplicaSet web");
+    let printed = decided.printed();
+    assert!(
+        printed.contains("availableReplicas null") && printed.contains("look again at 2026-01-01T00:00:20Z")
+    );
+    let later = decided.carried_out().after(20).reconcile("ReplicaSet web");
+    assert!(later.printed().contains("availableReplicas 1"), "{}", later.printed());
+}
+
+#[test]
+fn a_label_that_goes_wakes_the_old_owner_and_a_new_one_who_might_adopt() {
+    let world = world("ReplicaSet web; ReplicaSet api; Pod a of web");
+    assert_eq!(
+        world.wakes("Pod a labels=app:api metadata.ownerReferences=[]"),
+        ["replicasets.apps/default/api", "replicasets.apps/default/web"]
+    );
+}
+
+#[test]
+fn a_change_that_matters_to_nobody_wakes_nobody() {
+    let world = world("ReplicaSet web; Pod a of web on=n ready");
+    assert!(world.wakes("Pod a status.hostIP=10.0.0.1").is_empty());
+}
+
+#[test]
+fn looking_at_a_settled_set_of_thousands_reads_a_few_rows() {
+    let mut text = String::from("ReplicaSet web replicas=2000\n");
+    for index in 0..2000 {
+        text += &format!("Pod web-{index} of web on=n ready\n");
+    }
+    world(&text).reconcile("ReplicaSet web").reading_at_most(8);
+}
+
+#[test]
+fn a_great_birth_takes_several_commits() {
+    let mut given = world("ReplicaSet web replicas=1200");
+    for expected in [500, 500, 200] {
+        let decided = given.reconcile("ReplicaSet web");
+        let births = decided.plans[0].intents.len() - 1;
+        assert_eq!(births, expected);
+        given = decided.carried_out_in_part();
+    }
+    given.reconcile("ReplicaSet web").then("because there are as many as asked for, 1200");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_there_is_one_commit_makes_it_right(
+        replicas in 0usize..6,
+        pods in proptest::collection::vec((0usize..4, any::<bool>(), any::<bool>(), any::<bool>()), 0..8),
+    ) {
+        let mut text = format!("ReplicaSet web replicas={replicas}\n");
+        for (index, (kind, bound, ready, owned)) in pods.iter().enumerate() {
+            text += &format!("Pod p{index}");
+            text += if *owned { " of web" } else { " labels=app:web" };
+            if *bound { text += " on=n1"; }
+            if *ready { text += " ready"; }
+            text += match kind { 0 => " deleted", 1 => " labels=app:other", 2 => " phase=Failed", _ => "" };
+            text += "\n";
+        }
+        world(&text).reconcile("ReplicaSet web").carried_out();
+    }
+}

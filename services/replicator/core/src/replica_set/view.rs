@@ -1,0 +1,355 @@
+//! What the controller of ReplicaSets looks at: sets, pods, and per set a tally that is kept as pods change, so that
+//! a set of thousands costs no more to look at than a set of three.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rutter_apimachinery::selector::LabelSelector;
+use rutter_controller::read::{condition, created, holds, list, maybe_number, number, text, texts, time};
+use rutter_controller::{Fact, Reads};
+use rutter_schemas::{Key, Owner, Revision};
+use serde_json::Value;
+
+use crate::owners::controller_of;
+
+type Labels = BTreeMap<String, String>;
+
+#[derive(Debug, Default, PartialEq)]
+pub struct View {
+    sets: BTreeMap<Key, Set>,
+    keys: BTreeMap<String, Key>,
+    /// The sets of one owner (a Deployment), by its uid.
+    siblings: BTreeMap<String, BTreeSet<Key>>,
+    pods: BTreeMap<Key, Pod>,
+    families: BTreeMap<String, Family>,
+    /// Active pods that nobody controls, by namespace.
+    orphans: BTreeMap<String, BTreeSet<Key>>,
+    reads: Reads,
+}
+
+/// A ReplicaSet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    pub key: Key,
+    pub uid: String,
+    pub revision: Revision,
+    pub generation: i64,
+    pub deleting: bool,
+    pub replicas: usize,
+    pub min_ready_seconds: i64,
+    pub selector: LabelSelector,
+    pub template: Arc<Value>,
+    pub template_labels: Labels,
+    pub owner: Option<String>,
+    pub status: Status,
+}
+
+/// `ReplicaSetStatus` without its conditions.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Status {
+    pub replicas: i64,
+    pub fully_labeled: i64,
+    pub ready: i64,
+    pub available: i64,
+    pub observed_generation: i64,
+}
+
+/// A pod, as far as it matters here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pod {
+    pub key: Key,
+    pub uid: String,
+    pub revision: Revision,
+    pub labels: Labels,
+    pub owners: Vec<Owner>,
+    /// Neither ended nor marked for deletion.
+    pub active: bool,
+    pub node: String,
+    pub phase: Phase,
+    /// Since when it is Ready, if it is.
+    pub ready_since: Option<Timestamp>,
+    pub restarts: i64,
+    pub deletion_cost: i64,
+    pub created: Timestamp,
+}
+
+/// In the order in which upstream would rather lose them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Pending,
+    Unknown,
+    Running,
+    Ended,
+}
+
+/// The active pods that one owner controls.
+#[derive(Debug, Default, PartialEq)]
+pub struct Family {
+    pub active: BTreeSet<Key>,
+    /// How many active pods carry these labels. Mostly there is one entry.
+    pub labels: BTreeMap<Labels, usize>,
+    /// The ready ones by when they became so.
+    pub ready: BTreeSet<(Timestamp, Key)>,
+    /// Pods that are not active; they keep the family known, no more.
+    inactive: usize,
+    /// When this family last gained or lost a member: names of the next ones derive from it.
+    pub touched: Revision,
+}
+
+impl View {
+    pub fn set(&self, key: &Key) -> Option<&Set> {
+        self.reads.count(1);
+        self.sets.get(key)
+    }
+
+    pub fn pod(&self, key: &Key) -> Option<&Pod> {
+        self.reads.count(1);
+        self.pods.get(key)
+    }
+
+    pub fn family(&self, uid: &str) -> Option<&Family> {
+        self.reads.count(1);
+        self.families.get(uid)
+    }
+
+    /// The active pods of the set, all of them read.
+    pub fn active_pods_of(&self, uid: &str) -> impl Iterator<Item = &Pod> {
+        let keys = self.families.get(uid).map(|family| &family.active);
+        keys.into_iter().flatten().filter_map(|key| self.pod(key))
+    }
+
+    /// The active pods that nobody controls in a namespace.
+    pub fn orphans_in(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
+        self.orphans.get(namespace).into_iter().flatten().filter_map(|key| self.pod(key))
+    }
+
+    /// The active pods of the set and of its siblings under one Deployment.
+    pub fn related_pods(&self, set: &Set) -> Vec<&Pod> {
+        let siblings = set.owner.as_ref().and_then(|owner| self.siblings.get(owner));
+        match siblings {
+            Some(keys) => keys
+                .iter()
+                .filter_map(|key| self.set(key))
+                .flat_map(|sibling| self.active_pods_of(&sibling.uid))
+                .collect(),
+            None => self.active_pods_of(&set.uid).collect(),
+        }
+    }
+
+    pub fn has_pod(&self, key: &Key) -> bool {
+        self.pods.contains_key(key)
+    }
+
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    pub(super) fn apply_set(&mut self, fact: &Fact) {
+        if let Some(old) = self.sets.remove(&fact.key) {
+            self.keys.remove(&old.uid);
+            self.forget_sibling(&old);
+            self.forget_family_if_empty(&old.uid);
+        }
+        let Some(object) = fact.after() else { return };
+        let set = read_set(fact, object);
+        self.keys.insert(set.uid.clone(), set.key.clone());
+        if let Some(owner) = &set.owner {
+            self.siblings.entry(owner.clone()).or_default().insert(set.key.clone());
+        }
+        self.sets.insert(set.key.clone(), set);
+    }
+
+    pub(super) fn apply_pod(&mut self, fact: &Fact) {
+        let old = self.pods.remove(&fact.key);
+        let new = fact.after().map(|object| read_pod(fact, object));
+        let stirs = is_stirring(old.as_ref(), new.as_ref());
+        for (pod, enters) in [(&old, false), (&new, true)] {
+            if let Some(pod) = pod {
+                self.enroll(pod, enters, stirs.then_some(fact.revision));
+            }
+        }
+        if let Some(old) = old.as_ref().and_then(Pod::set_uid).map(str::to_owned) {
+            self.forget_family_if_empty(&old);
+        }
+        if let Some(pod) = new {
+            self.pods.insert(pod.key.clone(), pod);
+        }
+    }
+
+    /// The sets that a pod's change concerns: whose it was, whose it is, and who might adopt it.
+    pub(super) fn woken_by_pod(&self, fact: &Fact) -> Vec<Key> {
+        let old = self.pods.get(&fact.key);
+        let new = fact.after().map(|object| read_pod(fact, object));
+        if old.zip(new.as_ref()).is_some_and(|(old, new)| old.is_alike(new)) {
+            return Vec::new();
+        }
+        let mut woken = BTreeSet::new();
+        for pod in [old, new.as_ref()].into_iter().flatten() {
+            match pod.set_uid() {
+                Some(uid) => woken.extend(self.keys.get(uid).cloned()),
+                None if pod.is_controlled() => {}
+                None => woken.extend(self.who_might_adopt(pod)),
+            }
+        }
+        woken.into_iter().collect()
+    }
+
+    fn who_might_adopt(&self, pod: &Pod) -> Vec<Key> {
+        if !pod.active {
+            return Vec::new();
+        }
+        let first = Key::new("apps", "replicasets", &pod.key.namespace, "");
+        let here = self.sets.range(first..).take_while(|(key, _)| key.namespace == pod.key.namespace);
+        here.filter(|(_, set)| set.selector.matches(&pod.labels)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Enters a pod into the tallies, or strikes it from them.
+    fn enroll(&mut self, pod: &Pod, enters: bool, stirred: Option<Revision>) {
+        if !pod.is_controlled() {
+            return self.enroll_orphan(pod, enters);
+        }
+        let Some(uid) = pod.set_uid() else { return };
+        let family = self.families.entry(uid.to_owned()).or_default();
+        family.enroll(pod, enters);
+        if let Some(revision) = stirred {
+            family.touched = family.touched.max(revision);
+        }
+    }
+
+    fn enroll_orphan(&mut self, pod: &Pod, enters: bool) {
+        let orphans = self.orphans.entry(pod.key.namespace.clone()).or_default();
+        if enters && pod.active {
+            orphans.insert(pod.key.clone());
+        } else {
+            orphans.remove(&pod.key);
+        }
+        if orphans.is_empty() {
+            self.orphans.remove(&pod.key.namespace);
+        }
+    }
+
+    fn forget_sibling(&mut self, set: &Set) {
+        let Some(owner) = &set.owner else { return };
+        let Some(keys) = self.siblings.get_mut(owner) else { return };
+        keys.remove(&set.key);
+        if keys.is_empty() {
+            self.siblings.remove(owner);
+        }
+    }
+
+    fn forget_family_if_empty(&mut self, uid: &str) {
+        let Some(family) = self.families.get(uid) else { return };
+        if family.active.is_empty() && family.inactive == 0 && !self.keys.contains_key(uid) {
+            self.families.remove(uid);
+        }
+    }
+}
+
+impl Family {
+    fn enroll(&mut self, pod: &Pod, enters: bool) {
+        if !pod.active {
+            self.inactive = if enters { self.inactive + 1 } else { self.inactive - 1 };
+            return;
+        }
+        let ready = pod.ready_since.map(|since| (since, pod.key.clone()));
+        if enters {
+            self.active.insert(pod.key.clone());
+            self.ready.extend(ready);
+            *self.labels.entry(pod.labels.clone()).or_default() += 1;
+            return;
+        }
+        self.active.remove(&pod.key);
+        if let Some(ready) = ready {
+            self.ready.remove(&ready);
+        }
+        if let Some(count) = self.labels.get_mut(&pod.labels) {
+            *count -= 1;
+            if *count == 0 {
+                self.labels.remove(&pod.labels);
+            }
+        }
+    }
+}
+
+impl Pod {
+    /// Whether something else than a ReplicaSet, or one, controls it.
+    fn is_controlled(&self) -> bool {
+        self.owners.iter().any(|owner| owner.controller)
+    }
+
+    /// The uid of the controlling ReplicaSet.
+    fn set_uid(&self) -> Option<&str> {
+        let owner = self.owners.iter().find(|owner| owner.controller)?;
+        (owner.kind == "ReplicaSet" && owner.api_version.starts_with("apps/")).then_some(owner.uid.as_str())
+    }
+
+    fn is_alike(&self, other: &Pod) -> bool {
+        Pod { revision: other.revision, ..self.clone() } == *other
+    }
+}
+
+/// A change that `owner:<uid>` is touched by.
+fn is_stirring(old: Option<&Pod>, new: Option<&Pod>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => {
+            old.active != new.active || old.labels != new.labels || old.owners != new.owners
+        }
+        _ => true,
+    }
+}
+
+fn read_set(fact: &Fact, object: &Value) -> Set {
+    let status = |field: &str| number(object, &format!("/status/{field}"));
+    Set {
+        key: fact.key.clone(),
+        uid: fact.uid.clone(),
+        revision: fact.revision,
+        generation: fact.meta.generation,
+        deleting: fact.meta.deletion.is_some(),
+        replicas: usize::try_from(maybe_number(object, "/spec/replicas").unwrap_or(1)).unwrap_or(0),
+        min_ready_seconds: number(object, "/spec/minReadySeconds"),
+        selector: LabelSelector::from_value(&object["spec"]["selector"]).unwrap_or(LabelSelector::Nothing),
+        template: Arc::new(object["spec"]["template"].clone()),
+        template_labels: texts(object, "/spec/template/metadata/labels"),
+        owner: controller_of(&fact.meta).map(|owner| owner.uid.clone()),
+        status: Status {
+            replicas: status("replicas"),
+            fully_labeled: status("fullyLabeledReplicas"),
+            ready: status("readyReplicas"),
+            available: status("availableReplicas"),
+            observed_generation: status("observedGeneration"),
+        },
+    }
+}
+
+fn read_pod(fact: &Fact, object: &Value) -> Pod {
+    let phase = match text(object, "/status/phase") {
+        "Running" => Phase::Running,
+        "Succeeded" | "Failed" => Phase::Ended,
+        "Unknown" => Phase::Unknown,
+        _ => Phase::Pending,
+    };
+    let restarts = list(object, "/status/containerStatuses").iter().map(|s| number(s, "/restartCount"));
+    let cost = object["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"].as_str();
+    Pod {
+        key: fact.key.clone(),
+        uid: fact.uid.clone(),
+        revision: fact.revision,
+        labels: fact.meta.labels.clone(),
+        owners: fact.meta.owners.clone(),
+        active: phase != Phase::Ended && fact.meta.deletion.is_none(),
+        node: text(object, "/spec/nodeName").to_owned(),
+        phase,
+        ready_since: holds(object, "Ready").then(|| ready_time(object)),
+        restarts: restarts.max().unwrap_or_default(),
+        deletion_cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or_default(),
+        created: created(object),
+    }
+}
+
+fn ready_time(object: &Value) -> Timestamp {
+    condition(object, "Ready")
+        .and_then(|condition| time(condition, "/lastTransitionTime"))
+        .unwrap_or_else(|| created(object))
+}
