@@ -108,4 +108,10 @@ fn the_future_is_not_answered_and_what_never_was_is_said() {
     }
     assert_eq!(names_at(&snapshot, &ListQuery::of("", "pods"), base.0 + 1), ["a@1", "b@4294967297"]);
     assert_eq!(snapshot.changes_since(Revision(1)).unwrap().count(), 1);
+    assert_eq!(names_at(&snapshot, &ListQuery::of("", "pods"), base.0), ["a@1"]);
+    assert_eq!(
+        snapshot.changes_since(base).unwrap().count(),
+        1,
+        "a list made before the first new event goes on"
+    );
 }

@@ -178,5 +178,6 @@ fn a_known_log_makes_known_bytes() {
         commits   3 d1acfe6e6a752b31
         ended     1 2b911e7b1a7f8c0c
         state     4 a6531e6afe1849f1
-    "#]].assert_eq(&lines.concat());
+    "#]]
+    .assert_eq(&lines.concat());
 }

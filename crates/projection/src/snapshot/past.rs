@@ -57,8 +57,10 @@ impl Snapshot {
         if revision == self.revision() || revision == self.floor() {
             return Ok(revision);
         }
-        let commit = self.0.commit_of(revision)?;
-        commit.map(|(last, _)| last).ok_or_else(|| self.0.missing(revision))
+        match self.0.commit_of(revision)? {
+            Some((last, _)) => Ok(last),
+            None => self.0.between_commits(revision).map(|()| revision),
+        }
     }
 
     /// The object as it was at a revision; none if it wasn't.
@@ -100,9 +102,9 @@ impl Snapshot {
         revision: Revision,
     ) -> Result<impl Iterator<Item = Result<Change, Error>> + '_, Error> {
         self.0.within(revision)?;
-        let known = [self.revision(), self.floor()].contains(&revision);
+        let known = [self.revision(), self.floor(), Revision::NONE].contains(&revision);
         if !known && self.0.commit_of(revision)?.is_none() {
-            return Err(self.0.missing(revision));
+            self.0.between_commits(revision)?;
         }
         Ok(self.changes(revision.next()..=self.revision()))
     }
@@ -148,16 +150,16 @@ impl View {
         Ok(Some((last, commit)).filter(|(_, commit)| commit.first <= revision))
     }
 
-    /// Why a revision between floor and head belongs to no commit.
-    fn missing(&self, asked: Revision) -> Error {
+    /// A revision that belongs to no commit: a new incarnation stands on the last skipped one, the others never were.
+    fn between_commits(&self, asked: Revision) -> Result<(), Error> {
         let mut scan = self.scan(Table::State, state::SKIPPED, end_of(state::SKIPPED));
-        while let Ok(Some((key, value))) = scan.next() {
-            let range = state::decode_skipped(key, value);
-            if let Some((first, last)) = range.filter(|(first, last)| (first..=last).contains(&&asked)) {
-                return Error::Skipped { asked, first, last };
+        while let Some((key, value)) = scan.next()? {
+            let (first, last) = state::decode_skipped(key, value).ok_or_else(|| Table::State.damaged(key))?;
+            if (first..last).contains(&asked) {
+                return Err(Error::Skipped { asked, first, last });
             }
         }
-        Error::BelowFloor { asked, floor: self.floor }
+        Ok(())
     }
 
     /// One seek: the newest version not above `at`.
