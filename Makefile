@@ -10,6 +10,9 @@ export PATH
 export RUTTER_NATS_SERVER ?= $(CURDIR)/.cache/bin/nats-server
 
 RUTTER := target/release/rutter
+# The image rutter/demo:latest holds one static program; its own target directory keeps its flags from the others.
+DEMO := target/static/release/demo
+build-demo := RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --quiet -p rutter-demo --target-dir target/static
 
 .PHONY: help
 help: ## Show this help
@@ -21,8 +24,9 @@ up: ## Build, start a one-machine cluster and wait until its node is Ready
 	@scripts/install build
 	@scripts/install run
 	@echo "  building (the first time takes minutes)" >&2
-	@cargo build --release --quiet --bin rutter --bin demo
-	@$(RUTTER) up --data $(DATA) --port $(RUTTER_PORT) --background --demo-image target/release/demo
+	@$(build-demo)
+	@cargo build --release --quiet --bin rutter
+	@$(RUTTER) up --data $(DATA) --port $(RUTTER_PORT) --background --demo-image $(DEMO)
 
 .PHONY: down
 down: ## Stop the cluster and leave nothing of it running; keeps its data
@@ -40,14 +44,16 @@ build: ## Build everything
 .PHONY: test
 test: ## Install what the tests need, then run all of them
 	@scripts/install test
+	$(build-demo)
 	cargo build --workspace --all-targets
 	cargo test --workspace --no-fail-fast
 
 .PHONY: test-crash
 test-crash: ## Kill things under load RUNS times (default 20) and check that nothing acknowledged was lost
 	@scripts/install test
+	$(build-demo)
 	cargo build --release --bin rutter --bin crash
-	target/release/crash --runs $${RUNS:-20} --rutter $(RUTTER)
+	target/release/crash --runs $${RUNS:-20} --rutter $(RUTTER) --demo $(DEMO)
 
 .PHONY: sim
 sim: ## Run the simulator over SEEDS seeds (default 1000)
@@ -70,7 +76,8 @@ bench: ## Measure, each row beside its floor, on a release build
 .PHONY: compose-up
 compose-up: ## Start a full cluster in containers
 	@scripts/install build
-	cargo build --release --bin rutter --bin demo
+	$(build-demo)
+	cargo build --release --bin rutter
 	compose/up
 
 .PHONY: compose-down

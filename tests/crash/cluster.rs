@@ -17,6 +17,7 @@ use super::{Api, eventually};
 /// A one-machine cluster that `rutter up` keeps.
 pub(super) struct Cluster {
     rutter: PathBuf,
+    demo: PathBuf,
     data: PathBuf,
     port: u16,
     runtime: String,
@@ -28,9 +29,9 @@ pub(super) type Containers = BTreeMap<String, String>;
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 
 impl Cluster {
-    pub(super) async fn start(rutter: &Path, data: &Path, port: u16, runtime: &str) -> Result<Cluster> {
+    pub(super) async fn start(rutter: &Path, demo: &Path, data: &Path, port: u16, runtime: &str) -> Result<Cluster> {
         let data = data.canonicalize()?.join("cluster");
-        let cluster = Cluster { rutter: rutter.canonicalize()?, data, port, runtime: runtime.to_owned() };
+        let cluster = Cluster { rutter: rutter.canonicalize()?, demo: demo.canonicalize()?, data, port, runtime: runtime.to_owned() };
         cluster.up()?;
         Ok(cluster)
     }
@@ -53,10 +54,7 @@ impl Cluster {
             "--data",
         ]);
         command.arg(&self.data);
-        let demo = self.rutter.with_file_name("demo");
-        if demo.exists() {
-            command.arg("--demo-image").arg(demo);
-        }
+        command.arg("--demo-image").arg(&self.demo);
         ensure!(command.status()?.success(), "rutter up failed");
         Ok(())
     }

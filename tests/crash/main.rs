@@ -33,6 +33,9 @@ struct Args {
     /// The binary under test
     #[arg(long, default_value = "target/release/rutter")]
     rutter: PathBuf,
+    /// The program of the image rutter/demo:latest
+    #[arg(long, default_value = "target/static/release/demo")]
+    demo: PathBuf,
     /// Where the cluster and the state of the series are kept
     #[arg(long, default_value = ".rutter-crash")]
     data: PathBuf,
@@ -71,7 +74,7 @@ async fn main() -> Result<()> {
     if series.done > 0 {
         eprintln!("resuming after {} runs", series.done);
     }
-    let mut cluster = Cluster::start(&args.rutter, &args.data, args.port, &args.runtime).await?;
+    let mut cluster = Cluster::start(&args.rutter, &args.demo, &args.data, args.port, &args.runtime).await?;
     while series.done < args.runs {
         let victim = Victim::of_run(series.done);
         let verdict = run(&mut cluster, victim, series.done, args.writers).await?;

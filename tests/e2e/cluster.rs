@@ -38,7 +38,8 @@ impl Cluster {
         let data = std::env::temp_dir().join(format!("rutter-e2e-{}", std::process::id()));
         let cluster = Cluster { data };
         let up = ["up", "--background", "--port", PORT, "--node-name", "e2e", "--demo-image"];
-        let demo = binary("demo");
+        let demo = root().join("target/static/release/demo");
+        assert!(demo.exists(), "{} is not there: make test builds it", demo.display());
         let mut command = cluster.command("rutter");
         command.args(up).arg(demo).arg("--data").arg(&cluster.data);
         let status = command.status().expect("rutter can be run");
