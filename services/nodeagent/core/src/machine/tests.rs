@@ -1,0 +1,516 @@
+//! Pods' lives as stories: what happened, then what the machine asked for.
+
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::*;
+
+/// A pod, a runtime that does what it is told, and a clock.
+struct Story {
+    machine: PodMachine,
+    node: NodeFacts,
+    objects: Objects,
+    now: Timestamp,
+    lines: Vec<String>,
+    look_again: Option<Timestamp>,
+    /// Images that can't be pulled.
+    missing: Vec<&'static str>,
+    /// Containers that run until they are told to end.
+    obedient: bool,
+}
+
+fn given(spec: Value) -> Story {
+    let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a moment");
+    Story {
+        machine: PodMachine::new(Arc::new(fixtures::pod(spec)), now),
+        node: fixtures::node(),
+        objects: Objects::default(),
+        now,
+        lines: Vec::new(),
+        look_again: None,
+        missing: Vec::new(),
+        obedient: true,
+    }
+}
+
+impl Story {
+    /// Steps and answers until nothing more is asked.
+    fn settle(mut self) -> Story {
+        for _ in 0..100 {
+            let step = self.machine.step(Cx { node: &self.node, objects: &self.objects }, self.now);
+            self.look_again = step.look_again;
+            if step.actions.is_empty() {
+                return self;
+            }
+            for action in step.actions {
+                self.lines.push(line(&action));
+                if let Some(input) = self.answer(action) {
+                    self.machine.handle(input, self.now);
+                }
+            }
+        }
+        panic!("never settles:\n{}", self.lines.join("\n"));
+    }
+
+    fn answer(&self, action: Action) -> Option<Input> {
+        let ips = vec!["10.1.0.7".parse().expect("an address")];
+        Some(match action {
+            Action::PrepareVolumes { .. } => Input::VolumesReady,
+            Action::CreateSandbox { plan, .. } => {
+                let id = format!("sandbox-{}", plan.attempt);
+                Input::SandboxReady(SandboxFacts { id, ips, attempt: plan.attempt })
+            }
+            Action::StopSandbox { id } => Input::SandboxGone { id },
+            Action::EnsureImage { container, image, .. } if self.missing.contains(&image.as_str()) => {
+                let (reason, message) = ("ErrImagePull".into(), "not found".into());
+                Input::ImageFailed { container, reason, message }
+            }
+            Action::EnsureImage { container, image, .. } => Input::ImageReady { container, image_ref: image },
+            Action::StartContainer { plan, .. } => Input::Started {
+                id: format!("{}-{}", plan.name, plan.attempt),
+                container: plan.name,
+                image_id: plan.image_ref,
+                at: self.now,
+            },
+            Action::StopContainer { container, id, .. } if self.obedient => {
+                Input::Exited { container, exit: exit(&id, 143, self.now) }
+            }
+            Action::RunHook { container, id, .. } => Input::HookEnded { container, id, error: None },
+            Action::Tell { .. } => Input::Told { outcome: ToldOutcome::Done },
+            Action::Remove => Input::Removed,
+            Action::FinishDeletion { .. } => Input::Deleted { outcome: ToldOutcome::Done },
+            _ => return None,
+        })
+    }
+
+    fn when(mut self, what: &str, input: Input) -> Story {
+        self.lines.push(format!("— {what}"));
+        self.machine.handle(input, self.now);
+        self.settle()
+    }
+
+    fn exits(self, container: &str, code: i32) -> Story {
+        let id = self.machine.running_container(container).expect("it runs").to_owned();
+        let exit = exit(&id, code, self.now);
+        self.when(
+            &format!("{container} exits with {code}"),
+            Input::Exited { container: container.into(), exit },
+        )
+    }
+
+    fn probed(self, container: &str, probe: ProbeKind, ok: bool) -> Story {
+        let id = self.machine.running_container(container).expect("it runs").to_owned();
+        let outcome = if ok { Ok(()) } else { Err("no".into()) };
+        let what = format!("{} of {container}: {ok}", probe.as_str());
+        self.when(&what, Input::Probed { container: container.into(), id, probe, outcome })
+    }
+
+    fn after_secs(mut self, secs: i64) -> Story {
+        self.now = after(self.now, secs);
+        self.lines.push(format!("— {secs} s later"));
+        self.settle()
+    }
+
+    /// The API marks the pod.
+    fn deleted(mut self, grace_secs: u64) -> Story {
+        let mut pod = Pod::clone(self.machine.pod());
+        pod.metadata.deletion_timestamp = Some("2026-01-01T00:01:00Z".into());
+        pod.metadata.deletion_grace_period_seconds = Some(grace_secs);
+        self.machine.update(Arc::new(pod));
+        self.lines.push(format!("— deleted with {grace_secs} s"));
+        self.settle()
+    }
+
+    fn forget(mut self) -> Story {
+        self.lines.clear();
+        self
+    }
+
+    fn then(self, expected: Expect) -> Story {
+        expected.assert_eq(&self.lines.join("\n"));
+        self.forget()
+    }
+
+    fn status(&self) -> Value {
+        self.machine.status(Cx { node: &self.node, objects: &self.objects }, self.now)
+    }
+}
+
+fn exit(id: &str, code: i32, now: Timestamp) -> Exit {
+    let reason = if code == 0 { "Completed" } else { "Error" };
+    Exit {
+        id: id.into(),
+        code,
+        signal: 0,
+        reason: reason.into(),
+        message: String::new(),
+        started_at: now,
+        finished_at: now,
+    }
+}
+
+fn line(action: &Action) -> String {
+    match action {
+        Action::PrepareVolumes { volumes, .. } => format!("prepare {} volumes", volumes.len()),
+        Action::CreateSandbox { plan, .. } => format!("create sandbox #{}", plan.attempt),
+        Action::StopSandbox { id } => format!("stop {id}"),
+        Action::RemoveSandbox { id } | Action::RemoveContainer { id } => format!("remove {id}"),
+        Action::EnsureImage { container, policy, .. } => format!("image of {container}, {policy:?}"),
+        Action::StartContainer { plan, .. } => format!("start {} #{}", plan.name, plan.attempt),
+        Action::StopContainer { id, grace_secs, pre_stop, .. } => {
+            let hook = if pre_stop.is_some() { " after its hook" } else { "" };
+            format!("stop {id} within {grace_secs} s{hook}")
+        }
+        Action::RunHook { id, .. } => format!("run postStart of {id}"),
+        Action::StartProbe { id, probe, .. } => format!("probe {} of {id}", probe.as_str()),
+        Action::StopProbe { id, probe, .. } => format!("no longer probe {} of {id}", probe.as_str()),
+        Action::Tell { status, fact, why, .. } => {
+            format!("~ {fact}: {}, {why}", status["phase"].as_str().expect("a phase"))
+        }
+        Action::Record { reason, message, .. } => format!("! {reason}: {message}"),
+        Action::Remove => "remove everything".into(),
+        Action::FinishDeletion { status, .. } => {
+            format!("- delete the pod, {}", status["phase"].as_str().expect("a phase"))
+        }
+    }
+}
+
+fn web() -> Value {
+    json!({"containers": [{"name": "web", "image": "demo:1"}]})
+}
+
+#[test]
+fn a_pod_is_told_once_when_it_starts_quickly() {
+    let story = given(web()).settle().then(expect![[r#"
+        prepare 0 volumes
+        create sandbox #0
+        image of web, IfNotPresent
+        start web #0
+        ! Started: Started container web
+        ~ ContainerStarted: Running, container web started"#]]);
+    let status = story.status();
+    assert_eq!(status["podIP"], "10.1.0.7");
+    assert_eq!(status["qosClass"], "BestEffort");
+    assert_eq!(status["containerStatuses"][0]["ready"], true);
+    assert_eq!(status["containerStatuses"][0]["containerID"], "containerd://web-0");
+}
+
+#[test]
+fn a_container_that_crashes_waits_ten_seconds_then_twenty() {
+    let story = given(web()).settle().forget().exits("web", 1).exits("web", 1).then(expect![[r#"
+        — web exits with 1
+        image of web, IfNotPresent
+        ~ ContainerExited: Running, container web ended with exit code 1 (Error)
+        start web #1
+        ! Started: Started container web
+        ~ ContainerStarted: Running, container web started
+        — web exits with 1
+        ! BackOff: Back-off restarting failed container web in pod web_default(u1)
+        ~ ContainerWaiting: Running, container web waits: CrashLoopBackOff"#]]);
+    let waiting = &story.status()["containerStatuses"][0];
+    assert_eq!(waiting["state"]["waiting"]["reason"], "CrashLoopBackOff");
+    assert_eq!(
+        waiting["state"]["waiting"]["message"],
+        "back-off 10s restarting failed container=web pod=web_default(u1)"
+    );
+    assert_eq!(waiting["lastState"]["terminated"]["exitCode"], 1);
+    story.after_secs(9).after_secs(1).exits("web", 1).after_secs(19).after_secs(1).then(expect![[r#"
+        — 9 s later
+        — 1 s later
+        image of web, IfNotPresent
+        remove web-0
+        start web #2
+        ! Started: Started container web
+        ~ ContainerStarted: Running, container web started
+        — web exits with 1
+        ! BackOff: Back-off restarting failed container web in pod web_default(u1)
+        ~ ContainerWaiting: Running, container web waits: CrashLoopBackOff
+        — 19 s later
+        — 1 s later
+        image of web, IfNotPresent
+        remove web-1
+        start web #3
+        ! Started: Started container web
+        ~ ContainerStarted: Running, container web started"#]]);
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_an_error_first_and_a_back_off_then() {
+    let mut story = given(web());
+    story.missing = vec!["demo:1"];
+    let mut story = story.settle().after_secs(1).after_secs(8).then(expect![[r#"
+        prepare 0 volumes
+        create sandbox #0
+        image of web, IfNotPresent
+        ! Failed: Failed to pull image: not found
+        ~ ContainerWaiting: Pending, container web waits: ErrImagePull
+        — 1 s later
+        ~ ContainerWaiting: Pending, container web waits: ImagePullBackOff
+        — 8 s later"#]]);
+    story.missing.clear();
+    story.after_secs(1).then(expect![[r#"
+        — 1 s later
+        image of web, IfNotPresent
+        start web #0
+        ~ ContainerWaiting: Pending, container web waits: ContainerCreating
+        ! Started: Started container web
+        ~ ContainerStarted: Running, container web started"#]]);
+}
+
+#[test]
+fn init_containers_run_one_by_one_and_a_sidecar_only_has_to_start() {
+    let spec = json!({
+        "initContainers": [
+            {"name": "first", "image": "i"},
+            {"name": "side", "image": "i", "restartPolicy": "Always", "startupProbe": {"exec": {"command": ["x"]}}},
+        ],
+        "containers": [{"name": "web", "image": "i:1"}],
+    });
+    given(spec).settle().exits("first", 0).probed("side", ProbeKind::Startup, true).deleted(30).then(
+        expect![[r#"
+            prepare 0 volumes
+            create sandbox #0
+            image of first, Always
+            start first #0
+            ! Started: Started container first
+            ~ ContainerStarted: Pending, container first started
+            — first exits with 0
+            image of side, Always
+            ~ ContainerExited: Pending, container first ended with exit code 0 (Completed)
+            start side #0
+            probe Startup of side-0
+            ! Started: Started container side
+            ~ ContainerStarted: Pending, container side started
+            — Startup of side: true
+            image of web, IfNotPresent
+            no longer probe Startup of side-0
+            ~ ContainerWaiting: Pending, container web waits: ContainerCreating
+            start web #0
+            ! Started: Started container web
+            ~ ContainerStarted: Running, container web started
+            — deleted with 30 s
+            ! Killing: Stopping container web
+            stop web-0 within 30 s
+            ! Killing: Stopping container side
+            stop side-0 within 30 s
+            ~ ContainerExited: Running, container web ended with exit code 143 (Error)
+            stop sandbox-0
+            remove everything
+            - delete the pod, Failed"#]],
+    );
+}
+
+#[test]
+fn a_failed_init_container_fails_a_pod_that_is_never_restarted() {
+    let spec = json!({
+        "restartPolicy": "Never",
+        "initContainers": [{"name": "first", "image": "i:1"}],
+        "containers": [{"name": "web", "image": "i:1"}],
+    });
+    let story = given(spec).settle().forget().exits("first", 3).then(expect![[r#"
+        — first exits with 3
+        stop sandbox-0
+        ~ PodFailed: Failed, a container failed and is not restarted"#]]);
+    assert_eq!(story.status()["conditions"][1]["reason"], "ContainersNotInitialized");
+}
+
+#[test]
+fn a_job_that_ends_well_has_succeeded_and_keeps_its_logs_until_it_is_deleted() {
+    let spec = json!({"restartPolicy": "OnFailure", "containers": [{"name": "job", "image": "i:1"}]});
+    let story = given(spec).settle().forget().exits("job", 0).then(expect![[r#"
+        — job exits with 0
+        stop sandbox-0
+        ~ PodSucceeded: Succeeded, all containers ended well"#]]);
+    assert_eq!(story.machine.stage(), Stage::Ended);
+    assert_eq!(story.status()["conditions"][2]["reason"], "PodCompleted");
+    story.deleted(30).then(expect![[r#"
+        — deleted with 30 s
+        remove everything
+        - delete the pod, Succeeded"#]]);
+}
+
+#[test]
+fn readiness_comes_and_goes_and_liveness_restarts() {
+    let probe = json!({"exec": {"command": ["x"]}, "failureThreshold": 2});
+    let spec = json!({"containers": [
+        {"name": "web", "image": "i:1", "readinessProbe": probe, "livenessProbe": probe}]});
+    given(spec)
+        .settle()
+        .probed("web", ProbeKind::Readiness, true)
+        .probed("web", ProbeKind::Readiness, false)
+        .probed("web", ProbeKind::Readiness, false)
+        .probed("web", ProbeKind::Liveness, false)
+        .probed("web", ProbeKind::Liveness, false)
+        .then(expect![[r#"
+            prepare 0 volumes
+            create sandbox #0
+            image of web, IfNotPresent
+            start web #0
+            probe Readiness of web-0
+            probe Liveness of web-0
+            ! Started: Started container web
+            ~ ContainerStarted: Running, container web started
+            — Readiness of web: true
+            ~ PodReady: Running, all containers are ready
+            — Readiness of web: false
+            ! Unhealthy: Readiness probe failed: no
+            — Readiness of web: false
+            ! Unhealthy: Readiness probe failed: no
+            ~ PodUnready: Running, a container is no longer ready
+            — Liveness of web: false
+            ! Unhealthy: Liveness probe failed: no
+            — Liveness of web: false
+            stop web-0 within 30 s
+            no longer probe Readiness of web-0
+            no longer probe Liveness of web-0
+            ! Unhealthy: Liveness probe failed: no
+            ! Killing: Container web failed liveness probe, will be restarted
+            image of web, IfNotPresent
+            ~ ContainerExited: Running, container web ended with exit code 143 (Error)
+            start web #1
+            probe Readiness of web-1
+            probe Liveness of web-1
+            ! Started: Started container web
+            ~ ContainerStarted: Running, container web started"#]]);
+}
+
+#[test]
+fn a_lost_sandbox_takes_its_containers_with_it_and_comes_back() {
+    given(web())
+        .settle()
+        .forget()
+        .when("the sandbox dies", Input::SandboxGone { id: "sandbox-0".into() })
+        .exits("web", 137)
+        .then(expect![[r#"
+            — the sandbox dies
+            stop sandbox-0
+            ~ PodStatusReported: Running, the node reported the pod's status
+            create sandbox #1
+            remove sandbox-0
+            ~ PodStatusReported: Running, the node reported the pod's status
+            — web exits with 137
+            image of web, IfNotPresent
+            ~ ContainerExited: Running, container web ended with exit code 137 (Error)
+            start web #1
+            ! Started: Started container web
+            ~ ContainerStarted: Running, container web started"#]]);
+}
+
+#[test]
+fn grace_can_be_cut_short() {
+    let mut story = given(web()).settle().forget();
+    story.obedient = false;
+    story.deleted(30).deleted(1).exits("web", 137).then(expect![[r#"
+        — deleted with 30 s
+        ! Killing: Stopping container web
+        stop web-0 within 30 s
+        — deleted with 1 s
+        stop web-0 within 1 s
+        — web exits with 137
+        stop sandbox-0
+        remove everything
+        - delete the pod, Failed"#]]);
+}
+
+#[test]
+fn a_pod_past_its_deadline_fails() {
+    let mut spec = web();
+    spec["activeDeadlineSeconds"] = json!(60);
+    let story = given(spec).settle().forget().after_secs(60).then(expect![[r#"
+        — 60 s later
+        ! DeadlineExceeded: Pod was active on the node longer than the specified deadline
+        ! Killing: Stopping container web
+        stop web-0 within 30 s
+        ~ PodStatusReported: Running, the node reported the pod's status
+        stop sandbox-0
+        ~ PodFailed: Failed, a container failed and is not restarted"#]]);
+    assert_eq!(story.status()["reason"], "DeadlineExceeded");
+}
+
+#[test]
+fn a_missing_config_map_keeps_a_pod_waiting_until_it_comes() {
+    let mut spec = web();
+    spec["volumes"] = json!([{"name": "v", "configMap": {"name": "m"}}]);
+    let mut story = given(spec).settle().then(expect![[r#"
+        ! FailedMount: MountVolume.SetUp failed for volume "v" : configmap "m" not found
+        create sandbox #0
+        image of web, IfNotPresent"#]]);
+    fixtures::object(&mut story.objects, "configmaps", "m", json!({"data": {"k": "1"}}));
+    let mut story = story.settle().then(expect![[r#"
+        prepare 1 volumes
+        start web #0
+        ! Started: Started container web
+        ~ ContainerStarted: Running, container web started"#]]);
+    fixtures::object(&mut story.objects, "configmaps", "m", json!({"data": {"k": "2"}}));
+    story.settle().then(expect!["prepare 1 volumes"]);
+}
+
+#[test]
+fn a_restarted_agent_keeps_what_runs() {
+    let mut story = given(web());
+    let facts =
+        SandboxFacts { id: "s".into(), ips: vec!["10.1.0.7".parse().expect("an address")], attempt: 0 };
+    let one = |attempt: u32, state: FoundState| FoundContainer {
+        name: "web".into(),
+        id: format!("web-{attempt}"),
+        attempt,
+        image: "demo:1".into(),
+        image_id: "sha".into(),
+        state,
+    };
+    let now = story.now;
+    story.machine.adopt(Found {
+        sandbox: Some(FoundSandbox { facts, ready: true }),
+        containers: vec![
+            one(1, FoundState::Running { started_at: now }),
+            one(0, FoundState::Exited(exit("web-0", 1, now))),
+        ],
+    });
+    let story = story.settle().then(expect![[r#"
+        prepare 0 volumes
+        ~ ContainerStarted: Running, container web started"#]]);
+    let status = &story.status()["containerStatuses"][0];
+    assert_eq!((&status["restartCount"], &status["containerID"]), (&json!(1), &json!("containerd://web-1")));
+    assert_eq!(status["lastState"]["terminated"]["containerID"], "containerd://web-0");
+}
+
+#[test]
+fn a_restarted_agent_does_not_repeat_what_it_told() {
+    let before = given(web()).settle();
+    let mut pod = Pod::clone(before.machine.pod());
+    pod.status = before.status().into();
+    let mut story = given(web());
+    story.now = after(story.now, 100);
+    story.machine = PodMachine::new(Arc::new(pod), story.now);
+    let facts = before.machine.sandbox().expect("it runs").clone();
+    story.machine.adopt(Found {
+        sandbox: Some(FoundSandbox { facts, ready: true }),
+        containers: vec![FoundContainer {
+            name: "web".into(),
+            id: "web-0".into(),
+            attempt: 0,
+            image: "demo:1".into(),
+            image_id: "demo:1".into(),
+            state: FoundState::Running { started_at: before.now },
+        }],
+    });
+    story.settle().then(expect!["prepare 0 volumes"]);
+}
+
+#[test]
+fn a_terminal_pod_is_never_started_again() {
+    let mut pod = fixtures::pod(web());
+    pod.status.phase = Some("Failed".into());
+    let mut story = given(web());
+    story.machine = PodMachine::new(Arc::new(pod), story.now);
+    let story = story.settle();
+    assert!(story.lines.iter().all(|line| line.starts_with('~')), "{:?}", story.lines);
+}
+
+#[test]
+fn stepping_again_asks_for_nothing_again() {
+    let mut story = given(web());
+    let first = story.machine.step(Cx { node: &story.node, objects: &story.objects }, story.now);
+    let second = story.machine.step(Cx { node: &story.node, objects: &story.objects }, story.now);
+    assert!(!first.actions.is_empty() && second.actions.is_empty());
+}

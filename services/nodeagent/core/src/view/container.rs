@@ -1,0 +1,268 @@
+//! Containers, their environment, probes and hooks.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{ContainerSecurity, PortValue, RestartPolicy};
+
+/// `Container`, of either list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    pub name: String,
+    pub image: String,
+    pub image_pull_policy: Option<PullPolicy>,
+    pub command: Vec<String>,
+    pub args: Vec<String>,
+    pub working_dir: String,
+    pub ports: Vec<Port>,
+    pub env: Vec<EnvVar>,
+    pub env_from: Vec<EnvFrom>,
+    pub resources: Resources,
+    pub volume_mounts: Vec<VolumeMount>,
+    pub liveness_probe: Option<Probe>,
+    pub readiness_probe: Option<Probe>,
+    pub startup_probe: Option<Probe>,
+    pub lifecycle: Lifecycle,
+    pub termination_message_path: Option<String>,
+    pub termination_message_policy: TerminationMessagePolicy,
+    pub security_context: ContainerSecurity,
+    pub stdin: bool,
+    pub stdin_once: bool,
+    pub tty: bool,
+    /// Only an init container has one: `Always` makes it a sidecar.
+    pub restart_policy: Option<RestartPolicy>,
+}
+
+impl Container {
+    /// An init container that runs as long as the pod does (KEP 753).
+    pub fn is_sidecar(&self) -> bool {
+        self.restart_policy == Some(RestartPolicy::Always)
+    }
+
+    /// The API defaults it by the image's tag; so does this, for objects that weren't defaulted.
+    pub fn pull_policy(&self) -> PullPolicy {
+        let tag = self.image.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
+        let floating = !self.image.contains('@') && tag.is_none_or(|tag| tag == "latest");
+        let default = if floating { PullPolicy::Always } else { PullPolicy::IfNotPresent };
+        self.image_pull_policy.unwrap_or(default)
+    }
+
+    pub fn termination_message_path(&self) -> &str {
+        self.termination_message_path.as_deref().unwrap_or("/dev/termination-log")
+    }
+
+    /// A probe's or hook's port: a number, or the name of one of this container's ports.
+    pub fn port(&self, port: &PortValue) -> Option<u16> {
+        match port {
+            PortValue::Number(number) => Some(*number),
+            PortValue::Name(name) => match self.ports.iter().find(|port| port.name == *name) {
+                Some(port) => Some(port.container_port),
+                None => name.parse().ok(),
+            },
+        }
+    }
+}
+
+/// When an image is asked for at its registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum PullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
+/// Where the message of a container's end comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum TerminationMessagePolicy {
+    #[default]
+    File,
+    /// The end of the log, when the file is empty and the container failed.
+    FallbackToLogsOnError,
+}
+
+/// `ContainerPort`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Port {
+    pub name: String,
+    pub container_port: u16,
+    pub host_port: u16,
+    #[serde(rename = "hostIP")]
+    pub host_ip: String,
+    pub protocol: Option<String>,
+}
+
+/// `EnvVar`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvVar {
+    pub name: String,
+    pub value: String,
+    pub value_from: Option<EnvVarSource>,
+}
+
+/// `EnvVarSource`: one of them is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvVarSource {
+    pub field_ref: Option<FieldRef>,
+    pub resource_field_ref: Option<ResourceFieldRef>,
+    pub config_map_key_ref: Option<KeyRef>,
+    pub secret_key_ref: Option<KeyRef>,
+}
+
+/// A field of the pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FieldRef {
+    pub field_path: String,
+}
+
+/// A resource of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResourceFieldRef {
+    pub container_name: String,
+    pub resource: String,
+    pub divisor: Option<String>,
+}
+
+/// A key of a ConfigMap or Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KeyRef {
+    pub name: String,
+    pub key: String,
+    pub optional: bool,
+}
+
+/// All keys of a ConfigMap or Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvFrom {
+    pub prefix: String,
+    pub config_map_ref: Option<NameRef>,
+    pub secret_ref: Option<NameRef>,
+}
+
+/// A ConfigMap or Secret as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NameRef {
+    pub name: String,
+    pub optional: bool,
+}
+
+/// `ResourceRequirements`: quantities as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    pub requests: BTreeMap<String, String>,
+    pub limits: BTreeMap<String, String>,
+}
+
+/// `VolumeMount`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeMount {
+    pub name: String,
+    pub mount_path: String,
+    pub read_only: bool,
+    pub sub_path: String,
+    pub sub_path_expr: String,
+    pub mount_propagation: Option<String>,
+}
+
+/// `Lifecycle`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Lifecycle {
+    pub post_start: Option<Handler>,
+    pub pre_stop: Option<Handler>,
+    pub stop_signal: Option<String>,
+}
+
+/// What a probe or hook does: one of them is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Handler {
+    pub exec: Option<ExecAction>,
+    pub http_get: Option<HttpAction>,
+    pub tcp_socket: Option<TcpAction>,
+    pub grpc: Option<GrpcAction>,
+    pub sleep: Option<SleepAction>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ExecAction {
+    pub command: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpAction {
+    pub path: String,
+    pub port: PortValue,
+    /// The pod's address if empty.
+    pub host: String,
+    pub scheme: String,
+    pub http_headers: Vec<HttpHeader>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HttpHeader {
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TcpAction {
+    pub port: PortValue,
+    pub host: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct GrpcAction {
+    pub port: u16,
+    pub service: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SleepAction {
+    pub seconds: u64,
+}
+
+/// `Probe`, with the API's defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Probe {
+    #[serde(flatten)]
+    pub handler: Handler,
+    pub initial_delay_seconds: u64,
+    pub timeout_seconds: u64,
+    pub period_seconds: u64,
+    pub success_threshold: u32,
+    pub failure_threshold: u32,
+    pub termination_grace_period_seconds: Option<u64>,
+}
+
+impl Default for Probe {
+    fn default() -> Probe {
+        Probe {
+            handler: Handler::default(),
+            initial_delay_seconds: 0,
+            timeout_seconds: 1,
+            period_seconds: 10,
+            success_threshold: 1,
+            failure_threshold: 3,
+            termination_grace_period_seconds: None,
+        }
+    }
+}
