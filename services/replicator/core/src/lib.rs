@@ -4,8 +4,10 @@
 //! `pkg/controller` is the specification of what each comes to, not of how.
 
 pub mod deployment;
+pub mod endpoint_slice;
 mod owners;
 pub mod replica_set;
 
 pub use deployment::Deployments;
+pub use endpoint_slice::EndpointSlices;
 pub use replica_set::ReplicaSets;
