@@ -72,6 +72,16 @@ impl Resource {
         &self.schema
     }
 
+    /// Whether a DELETE answers with the object rather than a Status (upstream's `ReturnDeletedObject`).
+    pub fn answers_deletion_with_object(&self) -> bool {
+        match self.group.as_ref() {
+            "" => CORE_RETURNING_DELETED.contains(&self.plural.as_ref()),
+            "resource.k8s.io" => true,
+            "storage.k8s.io" => self.plural != "csistoragecapacities",
+            _ => false,
+        }
+    }
+
     /// Whether spec and status are written through different paths.
     pub fn has_status(&self) -> bool {
         self.subresource("status").is_some()
@@ -180,6 +190,17 @@ fn declared(kind: &'static Kind) -> Resource {
     }
     resource
 }
+
+/// As published in the 200 answers of the delete operations.
+const CORE_RETURNING_DELETED: [&str; 7] = [
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "pods",
+    "podtemplates",
+    "resourcequotas",
+    "serviceaccounts",
+    "services",
+];
 
 const ALL_VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];

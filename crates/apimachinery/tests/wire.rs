@@ -1,10 +1,11 @@
 //! Upstream's own bytes: the same filled-in object of every kind, in JSON and in protobuf.
 //!
-//! The fixtures lie outside the repository; RUTTER_SPEC names the folder that has `wire/`, else `../shared/spec` beside the
-//! workspace is looked at. Without them the tests pass and say so.
+//! They lie outside the repository ([`published::find`]).
+
+mod published;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rutter_apimachinery::protobuf;
 use rutter_apimachinery::tables::GroupVersionKind;
@@ -54,12 +55,7 @@ fn after_type(bytes: &[u8]) -> &[u8] {
 }
 
 fn fixtures() -> Vec<Fixture> {
-    let Some(folder) = folder() else {
-        eprintln!(
-            "SKIPPED: upstream's wire fixtures are not here; RUTTER_SPEC names the folder that has wire/"
-        );
-        return Vec::new();
-    };
+    let Some(folder) = published::find("wire") else { return Vec::new() };
     let mut names: Vec<String> = fs::read_dir(&folder)
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".pb").map(str::to_owned))
@@ -83,12 +79,6 @@ fn fixture(folder: &Path, name: String) -> Fixture {
         json["apiVersion"] = kind.api_version().into();
     }
     Fixture { kind, bytes: fs::read(folder.join(format!("{name}.pb"))).unwrap(), json, name, unnamed }
-}
-
-fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("RUTTER_SPEC").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec");
-    [named, Some(beside)].into_iter().flatten().map(|spec| spec.join("wire")).find(|wire| wire.is_dir())
 }
 
 fn difference(ours: &Value, theirs: &Value, path: &str) -> String {

@@ -208,7 +208,12 @@ impl Types {
     /// The type of a kind. Kinds that belong to every group (DeleteOptions, WatchEvent) are found in each.
     #[must_use]
     pub fn by_kind(&self, kind: &GroupVersionKind) -> Option<TypeRef> {
-        self.by_kind.get(kind).map(|index| TypeRef(Source::Published(*index)))
+        let found = self.by_kind.get(kind).map(|index| TypeRef(Source::Published(*index)));
+        found.or_else(|| match kind.kind.as_ref() {
+            "DeleteOptions" => self.get("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"),
+            "WatchEvent" => self.get("io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent"),
+            _ => None,
+        })
     }
 
     /// All of them, in the order of names.
