@@ -18,4 +18,4 @@ pub use controller::Controller;
 pub use fact::Fact;
 pub use machine::{Machine, Settled, Ticket, Turn};
 pub use plan::{Intent, Plan, Propagation};
-pub use reads::Reads;
+pub use reads::{Outside, Reads};

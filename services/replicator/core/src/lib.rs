@@ -5,9 +5,13 @@
 
 pub mod deployment;
 pub mod endpoint_slice;
+pub mod garbage;
+pub mod namespace;
 mod owners;
 pub mod replica_set;
 
 pub use deployment::Deployments;
 pub use endpoint_slice::EndpointSlices;
+pub use garbage::Garbage;
+pub use namespace::{Defaults, NamespaceEnding};
 pub use replica_set::ReplicaSets;

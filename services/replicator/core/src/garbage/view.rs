@@ -1,0 +1,159 @@
+//! Who owns whom, by uid: one small row for every object there is. States are never parsed for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use rutter_apimachinery::registry::Registry;
+use rutter_controller::{Fact, Reads};
+use rutter_schemas::{Key, Owner, Revision};
+
+pub(super) const FOREGROUND: &str = "foregroundDeletion";
+pub(super) const ORPHAN: &str = "orphan";
+
+#[derive(Debug, Default, PartialEq)]
+pub struct View {
+    rows: BTreeMap<Key, Row>,
+    keys: BTreeMap<String, Key>,
+    /// The objects that name this uid as an owner, whether it exists or not.
+    dependents: BTreeMap<String, BTreeSet<Key>>,
+    reads: Reads,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub key: Key,
+    pub uid: String,
+    pub revision: Revision,
+    pub owners: Vec<Owner>,
+    pub deleting: bool,
+    pub finalizers: Vec<String>,
+}
+
+/// How an owner stands to one who names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is there, or of a kind that we don't know and so can't miss.
+    Solid,
+    /// It is being deleted in the foreground.
+    Waiting,
+    Gone,
+}
+
+impl Row {
+    pub(super) fn has(&self, finalizer: &str) -> bool {
+        self.finalizers.iter().any(|known| known == finalizer)
+    }
+
+    pub(super) fn waits_for_dependents(&self) -> bool {
+        self.deleting && self.has(FOREGROUND)
+    }
+
+    pub(super) fn blocks(&self, owner: &str) -> bool {
+        self.owners.iter().any(|known| known.uid == owner && known.block)
+    }
+
+    fn is_alike(&self, other: &Row) -> bool {
+        self.uid == other.uid
+            && self.owners == other.owners
+            && self.deleting == other.deleting
+            && self.finalizers == other.finalizers
+    }
+
+    fn is_of_interest(&self) -> bool {
+        !self.owners.is_empty() || (self.deleting && !self.finalizers.is_empty())
+    }
+}
+
+impl View {
+    pub(super) fn row(&self, key: &Key) -> Option<&Row> {
+        self.reads.count(1);
+        self.rows.get(key)
+    }
+
+    pub(super) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Row> {
+        self.dependents.get(uid).into_iter().flatten().filter_map(|key| self.row(key))
+    }
+
+    /// An owner is cluster-scoped or of the same namespace; a uid found elsewhere or by another name is another's.
+    pub(super) fn standing(&self, owner: &Owner, namespace: &str) -> Standing {
+        let found = self.keys.get(&owner.uid).and_then(|key| self.row(key));
+        let found = found.filter(|row| {
+            row.key.name == owner.name && (row.key.namespace.is_empty() || row.key.namespace == namespace)
+        });
+        match found {
+            Some(row) if row.waits_for_dependents() => Standing::Waiting,
+            Some(_) => Standing::Solid,
+            None if is_served(owner) => Standing::Gone,
+            None => Standing::Solid,
+        }
+    }
+
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    pub(super) fn apply(&mut self, fact: &Fact) {
+        if let Some(old) = self.rows.remove(&fact.key) {
+            self.keys.remove(&old.uid);
+            for owner in &old.owners {
+                self.strike(&owner.uid, &old.key);
+            }
+        }
+        if let Some(row) = read(fact) {
+            self.keys.insert(row.uid.clone(), row.key.clone());
+            for owner in &row.owners {
+                self.dependents.entry(owner.uid.clone()).or_default().insert(row.key.clone());
+            }
+            self.rows.insert(row.key.clone(), row);
+        }
+    }
+
+    /// The object itself; its dependents, when it goes or begins to wait for them; its owners that wait for it.
+    pub(super) fn woken_by(&self, fact: &Fact) -> Vec<Key> {
+        let old = self.rows.get(&fact.key);
+        let new = read(fact);
+        if old.zip(new.as_ref()).is_some_and(|(old, new)| old.is_alike(new)) {
+            return Vec::new();
+        }
+        let mut woken = BTreeSet::new();
+        if new.as_ref().is_some_and(Row::is_of_interest) {
+            woken.insert(fact.key.clone());
+        }
+        if new.as_ref().is_none_or(Row::waits_for_dependents) {
+            woken.extend(self.dependents.get(&fact.uid).into_iter().flatten().cloned());
+        }
+        for owner in old.iter().flat_map(|row| &row.owners) {
+            let waiting =
+                self.keys.get(&owner.uid).filter(|key| self.rows.get(key).is_some_and(|row| row.deleting));
+            woken.extend(waiting.cloned());
+        }
+        woken.into_iter().collect()
+    }
+
+    fn strike(&mut self, owner: &str, key: &Key) {
+        let Some(keys) = self.dependents.get_mut(owner) else { return };
+        keys.remove(key);
+        if keys.is_empty() {
+            self.dependents.remove(owner);
+        }
+    }
+}
+
+fn read(fact: &Fact) -> Option<Row> {
+    (fact.op != rutter_schemas::Op::Delete).then(|| Row {
+        key: fact.key.clone(),
+        uid: fact.uid.clone(),
+        revision: fact.revision,
+        owners: fact.meta.owners.clone(),
+        deleting: fact.meta.deletion.is_some(),
+        finalizers: fact.meta.finalizers.clone(),
+    })
+}
+
+/// Whether owners of this kind would be in the log at all.
+fn is_served(owner: &Owner) -> bool {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
+    let registry = REGISTRY.get_or_init(Registry::builtin);
+    registry.by_kind(group, version, &owner.kind).is_some()
+}
