@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod controller;
+pub mod disk;
 pub mod executor;
 pub mod files;
 pub mod jwt;

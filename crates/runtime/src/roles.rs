@@ -90,9 +90,12 @@ fn ledger_publishes() -> Vec<String> {
     [reads(), api.to_vec(), own].concat()
 }
 
+/// Asks the ledger to publish live events for a while.
+pub const ASK_FOR_EVENTS: &str = "rutter.ledger.events";
+
 /// Those who follow the log and propose to it.
 fn follows() -> Vec<String> {
-    with(reads(), &[subjects::PROPOSE, subjects::NOW, subjects::HISTORY])
+    with(reads(), &[subjects::PROPOSE, subjects::NOW, subjects::HISTORY, ASK_FOR_EVENTS])
 }
 
 /// The part of JetStream's API that reading the log needs.
