@@ -36,9 +36,13 @@ pub struct Status {
     pub code: u16,
 }
 
-/// A Status carries an empty one.
+/// What a Status carries of a list's metadata: a way on, when a continue token has expired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListMeta {}
+#[serde(default)]
+pub struct ListMeta {
+    #[serde(rename = "continue", skip_serializing_if = "String::is_empty")]
+    pub continue_token: String,
+}
 
 /// `metav1.StatusDetails`. `kind` holds a kind or a resource, as upstream has it, whichever the message speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -344,7 +348,7 @@ impl Status {
         Status {
             kind: "Status".into(),
             api_version: "v1".into(),
-            metadata: ListMeta {},
+            metadata: ListMeta::default(),
             status: "Failure".into(),
             message,
             reason: reason.into(),

@@ -7,6 +7,7 @@ pub use crate::status::{Fault, FieldError, Path};
 pub use metadata::{immutable, labels, metadata, metadata_update, non_negative, selector};
 pub use names::{
     NameRule, c_identifier_faults, config_key_faults, dns_label_faults, dns_subdomain_faults,
-    env_name_faults, ip_faults, label_value_faults, max_bytes, path_segment_faults, port_name_faults,
-    port_number_faults, qualified_name_faults, range, service_name_faults, wildcard_subdomain_faults,
+    env_name_faults, ip_faults, is_cidr, label_value_faults, max_bytes, path_segment_faults,
+    port_name_faults, port_number_faults, qualified_name_faults, range, service_name_faults,
+    wildcard_subdomain_faults,
 };

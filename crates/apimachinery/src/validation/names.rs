@@ -196,6 +196,18 @@ pub fn ip_faults(value: &str) -> Vec<String> {
     }
 }
 
+/// Whether this is an address and a prefix length: `10.0.0.0/24`.
+#[must_use]
+pub fn is_cidr(value: &str) -> bool {
+    let Some((address, length)) = value.split_once('/') else { return false };
+    let max = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    length.parse::<u8>().is_ok_and(|length| length <= max)
+}
+
 /// The name of a port (IANA_SVC_NAME): up to 15 of `[a-z0-9-]`, one letter at least.
 #[must_use]
 pub fn port_name_faults(value: &str) -> Vec<String> {

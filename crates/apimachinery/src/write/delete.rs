@@ -9,7 +9,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Deletion, DeleteOptions, Propagation, WriteCx, draft, kind_subject, time, update};
+use super::{DeleteOptions, Deletion, Propagation, WriteCx, draft, kind_subject, time, update};
 use crate::json::{is_empty, items, text};
 use crate::kind::Cx;
 use crate::registry::Resource;

@@ -97,7 +97,10 @@ fn meta(resource: &Resource, object: &Value) -> Meta {
         fields: resource.strategy.selectable(object),
         deletion: metadata["deletionTimestamp"].as_str().map(str::to_owned),
         generation: metadata["generation"].as_i64().unwrap_or(0),
-        finalizers: items(&metadata["finalizers"]).iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
+        finalizers: items(&metadata["finalizers"])
+            .iter()
+            .filter_map(|name| Some(name.as_str()?.to_owned()))
+            .collect(),
     }
 }
 

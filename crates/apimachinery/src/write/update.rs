@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::create::refuse;
-use super::{
-    Draft, WriteCx, check_name, defaulted, draft, resource_subject, settle_namespace, settle_type,
-};
+use super::{Draft, WriteCx, check_name, defaulted, draft, resource_subject, settle_namespace, settle_type};
 use crate::json::{carry, is_empty, items, remove, text};
 use crate::kind::Cx;
 use crate::registry::Resource;
@@ -60,7 +58,9 @@ fn check_precondition(resource: &Resource, before: &Value, after: &Value) -> Res
     let conflict = |why: &str| Err(Status::conflict(resource_subject(resource), text(old, "name"), why));
     let (uid, had) = (text(new, "uid"), text(old, "uid"));
     if !uid.is_empty() && uid != had {
-        return conflict(&format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {had}"));
+        return conflict(&format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {had}"
+        ));
     }
     match text(new, "resourceVersion") {
         "" if !resource.strategy.allows_unconditional_update() => {

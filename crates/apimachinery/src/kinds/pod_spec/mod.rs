@@ -1,0 +1,19 @@
+//! What Pods and pod templates share: defaults, rules, the quality of service.
+
+mod containers;
+mod defaults;
+mod env;
+mod mounts;
+mod probes;
+mod qos;
+mod resources;
+mod scheduling;
+mod security;
+mod spec;
+mod volumes;
+
+pub(super) use defaults::{default_pod, default_template};
+pub use qos::qos_class;
+
+pub(super) use scheduling::taint_effect;
+pub(super) use spec::{Within, validate, validate_template};
