@@ -30,3 +30,6 @@ pub use mutant::Mutant;
 pub use ready::{Answer, Append, Deposed, Proof, Ready, SteppedDown, Ticket};
 pub use save::LoadError;
 pub use sequencer::{Proving, RecentLimits, Refused, Role, Room, Sequencer, Settings, Unready};
+
+#[cfg(test)]
+mod tests;

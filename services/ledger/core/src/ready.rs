@@ -59,7 +59,7 @@ pub struct SteppedDown {
 /// Everything to be done now, in any order. Each is handed out once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
-    /// Append this, and report [`crate::Sequencer::appended`], `refused` or `timed_out`.
+    /// Append this, and report [`crate::Sequencer::appended`], `refused`, `failed` or `timed_out`.
     pub append: Option<Append>,
     /// Read the frame at this sequence from the stream's leader (never by direct get), and report `stood` or `unread`.
     pub read: Option<u64>,

@@ -278,7 +278,8 @@ impl Sequencer {
     }
 
     /// Takes over a log that was restored or made anew: revisions jump to where `incarnation` begins. An operator's
-    /// command, never done unasked: whoever followed the lost part has to start anew.
+    /// command, never done unasked: whoever followed the lost part has to start anew. `incarnation` has to be above every
+    /// one that was ever used, also above those that a backup doesn't know.
     pub fn take_over_as(&mut self, seed: Uuid, incarnation: u32) -> Result<(), Unready> {
         let current = self.state.incarnation;
         if incarnation <= current {

@@ -30,7 +30,15 @@ impl Sequencer {
         }
     }
 
-    /// Nothing was heard of an append in time, or it failed for another reason than its sequence. It may still land.
+    /// The append failed for another reason than its sequence: the stream is away, or would not take it. It may have
+    /// landed all the same, and is sent again after a pause.
+    pub fn failed(&mut self, frame: Uuid) {
+        if let Some(flight) = self.flying(frame) {
+            flight.stage = Stage::Pausing { until: None };
+        }
+    }
+
+    /// Nothing was heard of an append in time. It may still land; the same is sent again at once.
     pub fn timed_out(&mut self, frame: Uuid) {
         let planted = self.planted;
         let Some(flight) = self.flying(frame) else { return };
@@ -136,7 +144,7 @@ impl Sequencer {
     /// What [`Mutant::AbsenceIsOutcome`] does: says that the commits were not recorded.
     fn give_up_flight(&mut self) {
         let Some(flight) = self.flight.take() else { return };
-        let why = Rejection::Malformed { reason: "it was not written".into() };
+        let why = Rejection::StorageFull { reason: "it was not written".into() };
         let lost = self.pending.iter().take(flight.commits).map(|pending| pending.ticket);
         let answers: Vec<_> =
             lost.map(|ticket| (ticket, Answer::Outcome(Outcome::Rejected(why.clone())))).collect();
