@@ -145,3 +145,108 @@ impl<'a> Unknown<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod() -> Value {
+        json!({ "kind": "Pod", "apiVersion": "v1", "metadata": { "name": "a" }, "spec": { "containers": [{ "name": "c" }] } })
+    }
+
+    #[test]
+    fn a_kind_that_the_body_leaves_out_is_that_of_the_request() {
+        let mut body = PREFIX.to_vec();
+        body.extend_from_slice(&encode(&pod()).unwrap()[4 + 2 + 9..]);
+        let default = GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Pod".into() };
+        assert_eq!(decode(&body, Some(&default)).unwrap()["kind"], "Pod");
+        assert_eq!(decode(&body, None).unwrap_err().reason, Reason::NoKind);
+    }
+
+    #[test]
+    fn what_go_always_holds_is_shown_though_it_was_not_sent() {
+        let pod = decode(&encode(&pod()).unwrap(), None).unwrap();
+        assert_eq!(pod["status"], json!({}));
+        assert_eq!(pod["spec"]["containers"][0], json!({ "name": "c", "resources": {} }));
+        assert_eq!(pod["metadata"], json!({ "name": "a" }));
+    }
+
+    #[test]
+    fn a_zero_that_was_set_stays() {
+        let deployment = json!({ "kind": "Deployment", "apiVersion": "apps/v1", "spec": { "replicas": 0 } });
+        let deployment = decode(&encode(&deployment).unwrap(), None).unwrap();
+        assert_eq!(deployment["spec"]["replicas"], 0);
+        assert_eq!(deployment["spec"].get("minReadySeconds"), None);
+    }
+
+    #[test]
+    fn a_field_number_that_nobody_knows_is_an_error_that_names_it() {
+        let mut spec = Vec::new();
+        put_bytes(&mut spec, 999, b"new");
+        let mut raw = Vec::new();
+        put_bytes(&mut raw, 2, &spec);
+        let mut body = encode(&pod()).unwrap()[..4 + 2 + 9].to_vec();
+        put_bytes(&mut body, 2, &raw);
+        let error = decode(&body, None).unwrap_err();
+        assert_eq!(error.to_string(), "spec: message k8s.io.api.core.v1.PodSpec has no field number 999");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_an_error_that_says_where() {
+        let mut pod = pod();
+        pod["spec"]["containers"][0]["ports"] = json!([{ "containerPort": "http" }]);
+        let error = encode(&pod).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "spec.containers.0.ports.0.containerPort: expected an integer, found a string"
+        );
+    }
+
+    #[test]
+    fn schemas_that_nest_without_end_are_refused() {
+        let nest = |depth| {
+            let schema = (0..depth).fold(json!({ "type": "object" }), |inner, _| json!({ "not": inner }));
+            let validation = json!({ "openAPIV3Schema": schema });
+            let version = json!({ "name": "v1", "schema": validation });
+            json!({
+                "kind": "CustomResourceDefinition",
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "spec": { "versions": [version] },
+            })
+        };
+        assert!(decode(&encode(&nest(100)).unwrap(), None).is_ok());
+        assert_eq!(encode(&nest(200)).unwrap_err().reason, Reason::TooDeep);
+        let deep = (0..10_000).fold(Vec::new(), |inner, _| {
+            let mut outer = Vec::with_capacity(inner.len() + 8);
+            put_bytes(&mut outer, 28, &inner);
+            outer
+        });
+        let props = tables::messages()
+            .get("k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps");
+        assert_eq!(to_json::decode_message(&props.unwrap(), &deep).unwrap_err().reason, Reason::TooDeep);
+    }
+
+    #[test]
+    fn an_object_within_a_list_may_bring_its_own_envelope() {
+        let mut item = Vec::new();
+        put_bytes(&mut item, 1, &encode(&pod()).unwrap());
+        let mut list = Vec::new();
+        put_bytes(&mut list, 2, &item);
+        let message = tables::messages().by_kind("v1", "List").unwrap();
+        assert_eq!(to_json::decode_message(&message, &list).unwrap()["items"][0]["metadata"]["name"], "a");
+    }
+
+    #[test]
+    fn a_watch_frame_is_its_length_and_a_watch_event() {
+        let encoded = encode(&pod()).unwrap();
+        let frame = watch_frame("ADDED", &encoded);
+        let length = u32::from_be_bytes(frame[..4].try_into().unwrap());
+        assert_eq!(length as usize, frame.len() - 4);
+        let message = tables::messages().by_kind("v1", "WatchEvent").unwrap();
+        let event = to_json::decode_message(&message, &frame[4..]).unwrap();
+        assert_eq!(event["type"], "ADDED");
+        assert_eq!(event["object"]["kind"], "Pod");
+    }
+}

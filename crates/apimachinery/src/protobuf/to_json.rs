@@ -1,7 +1,5 @@
 //! Message to JSON: what upstream's JSON would show of the same Go value.
 
-use std::collections::BTreeSet;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
@@ -39,17 +37,21 @@ pub(super) fn decode_into(
     depth: u32,
 ) -> Result<(), ProtobufError> {
     let depth = depth.checked_sub(1).ok_or(Reason::TooDeep)?;
-    let mut seen = BTreeSet::new();
+    // One bit for each of the fields, of which no message has more than 128.
+    let mut seen = 0_u128;
     let mut reader = Reader(body);
     while let Some((number, datum)) = reader.next()? {
-        let Some(field) = message.field(number) else {
+        let Some(place) = message.place(number) else {
             return Err(Reason::UnknownField { message: message.name, number }.into());
         };
-        seen.insert(number);
+        seen |= 1 << place;
+        let field = &message.fields[place];
         decode_field(field, datum, object, depth).map_err(|error| error.within(field.name))?;
     }
-    for field in message.fields.iter().filter(|field| !seen.contains(&field.number)) {
-        fill(field, object, depth).map_err(|error| error.within(field.name))?;
+    for (place, field) in message.fields.iter().enumerate() {
+        if seen & (1 << place) == 0 {
+            fill(field, object, depth).map_err(|error| error.within(field.name))?;
+        }
     }
     Ok(())
 }

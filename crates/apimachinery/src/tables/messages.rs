@@ -77,8 +77,13 @@ impl Message {
     /// The field of a number.
     #[must_use]
     pub fn field(&self, number: u32) -> Option<&MessageField> {
-        let index = self.fields.binary_search_by_key(&number, |field| field.number).ok()?;
-        Some(&self.fields[index])
+        self.place(number).map(|place| &self.fields[place])
+    }
+
+    /// Where the field of a number stands among the fields.
+    #[must_use]
+    pub fn place(&self, number: u32) -> Option<usize> {
+        self.fields.binary_search_by_key(&number, |field| field.number).ok()
     }
 }
 
@@ -124,6 +129,12 @@ impl Messages {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<MessageRef> {
         self.by_name.get(name).copied().map(MessageRef)
+    }
+
+    /// All of them, in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = MessageRef> {
+        (0..self.list.len())
+            .map(|index| MessageRef(u16::try_from(index).expect("messages are numbered in 16 bits")))
     }
 
     /// The message of a kind, as upstream's scheme registers them.
@@ -226,5 +237,35 @@ fn form(name: &str) -> Form {
         Some((_, "JSONSchemaPropsOrBool")) => Form::SchemaOrBool,
         Some((_, "JSONSchemaPropsOrStringArray")) => Form::SchemaOrStrings,
         _ => Form::Object,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::messages;
+
+    #[test]
+    fn a_kind_is_found_in_its_own_group_and_meta_kinds_in_every_group() {
+        let name = |api_version, kind| messages().by_kind(api_version, kind).map(|found| found.name);
+        assert_eq!(name("apps/v1", "Deployment"), Some("k8s.io.api.apps.v1.Deployment"));
+        assert_eq!(name("v1", "Status"), Some("k8s.io.apimachinery.pkg.apis.meta.v1.Status"));
+        assert_eq!(
+            name("policy/v1", "DeleteOptions"),
+            Some("k8s.io.apimachinery.pkg.apis.meta.v1.DeleteOptions")
+        );
+        assert_eq!(
+            name("meta.k8s.io/v1", "PartialObjectMetadata"),
+            Some("k8s.io.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata")
+        );
+        assert_eq!(name("apps/v1", "Status"), None);
+        assert_eq!(name("example.com/v1", "Deployment"), None);
+    }
+
+    #[test]
+    fn fields_stand_in_the_order_of_their_numbers_and_fit_a_bit_set() {
+        for message in messages().iter() {
+            assert!(message.fields.is_sorted_by_key(|field| field.number), "{}", message.name);
+            assert!(message.fields.len() <= 128, "{}", message.name);
+        }
     }
 }
