@@ -7,11 +7,15 @@ pub mod deployment;
 pub mod endpoint_slice;
 pub mod garbage;
 pub mod namespace;
+pub mod node_lifecycle;
 mod owners;
+pub mod pod_garbage;
 pub mod replica_set;
 
 pub use deployment::Deployments;
 pub use endpoint_slice::EndpointSlices;
 pub use garbage::Garbage;
 pub use namespace::{Defaults, NamespaceEnding};
+pub use node_lifecycle::NodeLifecycle;
+pub use pod_garbage::PodGarbage;
 pub use replica_set::ReplicaSets;
