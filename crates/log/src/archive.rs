@@ -69,6 +69,6 @@ mod tests {
             dropped_states: 2,
         };
         let text = serde_json::to_string(&header).expect("plain data");
-        expect_test::expect![[]].assert_eq(&text);
+        expect_test::expect![[r#"{"format":1,"incarnation":0,"first_sequence":1,"last_sequence":9,"first":1,"last":40,"prev":"0000000000000000000000000000000000000000000000000000000000000000","hash":"19581e27de7ced00ff1ce50b2047e7a567c76b1cbaebabe5ef03f7c3017bb5b7","content":"b67d951c30aaa8957f6e2061aa01286e91f801e3919a509a4b97600c287b374c","content_bytes":12345,"dropped_states":2}"#]].assert_eq(&text);
     }
 }

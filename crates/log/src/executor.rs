@@ -133,8 +133,8 @@ enum Stage {
 struct Sending {
     id: Uuid,
     text: Bytes,
-    /// Whether it was handed out at all, and whether a copy of it was never answered.
-    sent: bool,
+    /// Whether a copy of it is under way, and whether one was never answered.
+    under_way: bool,
     uncertain: bool,
     pause: SignedDuration,
     pausing: Pausing,
@@ -261,7 +261,9 @@ impl Executor {
         let end = match &self.stage {
             Stage::Ended(_) => return,
             Stage::Settling { first, last } => End::Committed { first: *first, last: *last, seen: false },
-            Stage::Sending(sending) if sending.sent => End::Failed(Failure::Unknown),
+            Stage::Sending(sending) if sending.under_way || sending.uncertain => {
+                End::Failed(Failure::Unknown)
+            }
             Stage::Deciding | Stage::Sending(_) | Stage::Behind { .. } => {
                 End::Failed(match self.rejected.take() {
                     Some(last) => Failure::Contended { attempts: self.attempts, last },
@@ -275,7 +277,7 @@ impl Executor {
 
 impl Sending {
     fn new(id: Uuid, text: Bytes) -> Sending {
-        Sending { id, text, sent: false, uncertain: false, pause: FIRST_PAUSE, pausing: Pausing::No }
+        Sending { id, text, under_way: false, uncertain: false, pause: FIRST_PAUSE, pausing: Pausing::No }
     }
 
     fn step(&mut self, now: Timestamp) -> Step {
@@ -287,12 +289,13 @@ impl Sending {
             Pausing::Until(until) if now < until => return Step::Pause { until },
             _ => self.pausing = Pausing::No,
         }
-        self.sent = true;
+        self.under_way = true;
         Step::Propose { id: self.id, text: self.text.clone() }
     }
 
     /// This copy was turned away unread; an earlier one may still have been taken.
     fn slow_down(&mut self) {
+        self.under_way = false;
         self.pausing = Pausing::Wanted;
     }
 }
