@@ -122,7 +122,9 @@ fn definition(column: &Column) -> Value {
     })
 }
 
-fn row(resource: &Resource, object: Value, asked: &Asked) -> Value {
+/// One row, for who writes a long table piece by piece.
+#[must_use]
+pub fn row(resource: &Resource, object: Value, asked: &Asked) -> Value {
     let cells: Vec<Value> =
         columns(resource).iter().map(|column| (column.cell)(&object, asked.now)).collect();
     let object = match asked.include {
