@@ -1,0 +1,132 @@
+//! What ledgers tell: each answer has to be true of the log at some moment between the question's arrival and the
+//! answer, and be written there. A ledger that was deposed when the question arrived can give no such answer.
+
+use bytes::Bytes;
+use rutter_ledger_core::Deposed;
+use rutter_schemas::protocol::ledger::NowAnswer;
+use rutter_schemas::{Outcome, Proposal, Rejection, Revision};
+
+use super::Laws;
+use crate::stream::Stream;
+use crate::time::Time;
+
+/// What had been told to anyone when a question arrived: no answer may be older than that.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    frame: u64,
+    acknowledged: Revision,
+    incarnation: u32,
+}
+
+impl Laws {
+    pub fn arrival(&self) -> Arrival {
+        Arrival {
+            frame: self.acknowledged_frame,
+            acknowledged: self.acknowledged,
+            incarnation: self.log.incarnation,
+        }
+    }
+
+    pub fn judge_outcome(
+        &mut self,
+        at: Time,
+        ledger: &str,
+        text: &Bytes,
+        outcome: &Outcome,
+        arrival: Arrival,
+        stream: &Stream,
+    ) {
+        let Ok(proposal) = Proposal::decode(text.clone()) else { return };
+        match outcome {
+            Outcome::Committed { first, last } => self.judge_committed(at, ledger, &proposal, *first, *last, stream),
+            Outcome::Rejected(rejection) => {
+                self.rejections += 1;
+                self.judge_rejection(at, ledger, &proposal, rejection, arrival);
+            }
+        }
+    }
+
+    fn judge_committed(
+        &mut self,
+        at: Time,
+        ledger: &str,
+        proposal: &Proposal,
+        first: Revision,
+        last: Revision,
+        stream: &Stream,
+    ) {
+        let id = proposal.header.id;
+        let why = &proposal.header.why;
+        if self.log.commit(id) != Some((first, last)) {
+            let stands = self.log.commit(id);
+            let what = format!("{ledger} says that \"{why}\" stands at r{first}..r{last}; in the log it is at {stands:?}");
+            return self.break_law(6, at, what);
+        }
+        self.told.insert(id, (first, last));
+        if last > self.acknowledged {
+            self.acknowledged = last;
+            self.acknowledged_frame = stream.last();
+        }
+    }
+
+    /// A rejection is an answer too: what it says has to be so in the log, and not have been over before it was asked.
+    fn judge_rejection(&mut self, at: Time, ledger: &str, proposal: &Proposal, rejection: &Rejection, arrival: Arrival) {
+        if self.log.commit(proposal.header.id).is_some() {
+            let what = format!("{ledger} rejects \"{}\", which stands in the log", proposal.header.why);
+            return self.break_law(6, at, what);
+        }
+        let last = self.log.last_writer().map_or(0, |(_, sequence)| sequence);
+        let mut ends = (arrival.frame..=last).map(|frame| self.log.revision_at(frame));
+        let base = proposal.header.base;
+        let holds = match rejection {
+            Rejection::Stale { key, actual } => ends.any(|end| self.log.key_at(key, end) == *actual),
+            Rejection::Touched { scope, actual } => match scope.0.strip_prefix("absent:") {
+                Some(text) => proposal.writes.iter().filter(|write| write.key.to_string() == text).any(|write| {
+                    let log = &self.log;
+                    *actual > base && ends.any(|end| log.last_event_at(&write.key, end) == Some(*actual))
+                }),
+                None => *actual > base && ends.any(|end| self.log.touched_at(scope, end) == Some(*actual)),
+            },
+            Rejection::WrongIncarnation { current } => *current <= self.log.incarnation,
+            Rejection::StorageFull { .. } | Rejection::TooOld { .. } | Rejection::Exhausted { .. } => true,
+            Rejection::Busy | Rejection::TooLarge { .. } => true,
+            Rejection::Malformed { .. } => arrival.incarnation != self.log.incarnation,
+        };
+        if !holds {
+            let why = &proposal.header.why;
+            let what = format!("{ledger} rejects \"{why}\" ({rejection}), which was so at no time since it was proposed");
+            self.break_law(6, at, what);
+        }
+    }
+
+    /// "The log stands at N" has to be at least what anyone had been told, and at most what stands.
+    pub fn judge_now(&mut self, at: Time, ledger: &str, now: NowAnswer, arrival: Arrival, _: &Stream) {
+        if now.revision > self.log.revision {
+            let what = format!("{ledger} says that the log stands at r{}; it ends at r{}", now.revision, self.log.revision);
+            return self.break_law(6, at, what);
+        }
+        if arrival.incarnation == self.log.incarnation && now.revision < arrival.acknowledged {
+            let what = format!(
+                "{ledger} says that the log stands at r{}, and r{} had been acknowledged",
+                now.revision, arrival.acknowledged
+            );
+            self.break_law(6, at, what);
+        }
+    }
+
+    /// Only another's frame deposes: a refusal may be a ledger's own frame that isn't committed yet.
+    pub fn judge_step_down(&mut self, at: Time, ledger: &str, why: &Deposed, stream: &Stream) {
+        match why {
+            Deposed::Another { sequence } => {
+                let stands = stream.read(*sequence).map(|entry| entry.frame.header.ledger.as_str());
+                if stands == Some(ledger) && self.log.writer_of(*sequence) == Some(ledger) {
+                    self.break_law(6, at, format!("{ledger} steps down for frame {sequence}, which is its own"));
+                }
+            }
+            Deposed::Refused => {
+                self.break_law(6, at, format!("{ledger} steps down because an append was refused: it may be its own"));
+            }
+            Deposed::LogChanged { .. } | Deposed::Resigned => {}
+        }
+    }
+}

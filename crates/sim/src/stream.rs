@@ -1,0 +1,116 @@
+//! The stream, in memory, with the broker's bad manners.
+//!
+//! It keeps its one promise: an append that demands the last sequence stands there or nowhere. Everything else is as
+//! bad as it can be: an entry is accepted before it is committed, and until then it is invisible to readers and yet in
+//! the way of the next; it may come to be committed late, or be lost with its leader.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rutter_controller::Fact;
+use rutter_schemas::{Frame, Hash, Uuid};
+
+/// A message of the stream.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub bytes: Bytes,
+    pub hash: Hash,
+    pub frame: Arc<Frame>,
+    /// The frame's events, parsed at most once for all who read them.
+    pub facts: Arc<[Arc<Fact>]>,
+}
+
+impl Entry {
+    fn new(bytes: Bytes) -> Entry {
+        let frame = Frame::decode(&bytes).expect("ledgers append frames");
+        let facts = frame.events().map(|(at, _, event)| Arc::new(Fact::of_event(event, at))).collect();
+        Entry { hash: Hash::of(&bytes), frame: Arc::new(frame), facts, bytes }
+    }
+
+    pub fn id(&self) -> Uuid {
+        self.frame.header.id
+    }
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It stands at this sequence once it is committed.
+    At(u64),
+    /// The last sequence, counting what isn't committed, is another than demanded.
+    WrongLast,
+    Full,
+}
+
+#[derive(Debug, Default)]
+pub struct Stream {
+    entries: Vec<Entry>,
+    committed: usize,
+    /// Sequences whose quorum is reached while an earlier one's is not.
+    early: BTreeSet<u64>,
+    /// The disk takes nothing more.
+    pub full: bool,
+}
+
+impl Stream {
+    /// The last committed sequence.
+    pub fn last(&self) -> u64 {
+        self.committed as u64
+    }
+
+    /// A committed entry; sequences count from 1.
+    pub fn read(&self, sequence: u64) -> Option<&Entry> {
+        if sequence > self.last() { None } else { self.entry(sequence) }
+    }
+
+    /// An entry, committed or not.
+    pub fn entry(&self, sequence: u64) -> Option<&Entry> {
+        let index = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        self.entries.get(index)
+    }
+
+    pub fn append(&mut self, expected_last: Option<u64>, bytes: &Bytes) -> Accepted {
+        let last = self.entries.len() as u64;
+        if self.full {
+            return Accepted::Full;
+        }
+        if expected_last.is_some_and(|expected| expected != last) {
+            return Accepted::WrongLast;
+        }
+        self.entries.push(Entry::new(bytes.clone()));
+        Accepted::At(last + 1)
+    }
+
+    /// A quorum has the entry `id` at `sequence`. Gives the sequences that are committed by that, in order.
+    pub fn commit(&mut self, sequence: u64, id: Uuid) -> Vec<u64> {
+        if self.entry(sequence).is_none_or(|entry| entry.id() != id) || sequence <= self.last() {
+            return Vec::new();
+        }
+        self.early.insert(sequence);
+        let before = self.last();
+        while self.early.remove(&(self.last() + 1)) {
+            self.committed += 1;
+        }
+        (before + 1..=self.last()).collect()
+    }
+
+    /// Another server leads: what isn't committed may be lost. Gives how many entries were.
+    pub fn lose_uncommitted(&mut self) -> usize {
+        let lost = self.entries.len() - self.committed;
+        self.entries.truncate(self.committed);
+        self.early.clear();
+        lost
+    }
+
+    /// The stream is restored from a backup that ends at `sequence`.
+    pub fn restore(&mut self, sequence: u64) {
+        self.lose_uncommitted();
+        self.committed = self.committed.min(usize::try_from(sequence).unwrap_or(usize::MAX));
+        self.entries.truncate(self.committed);
+    }
+
+    pub fn committed(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        (1..).zip(&self.entries[..self.committed])
+    }
+}
