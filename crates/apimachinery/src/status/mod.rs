@@ -198,6 +198,19 @@ impl Status {
         Status::failure(422, reason::INVALID, message).with(Details { causes, ..kind.details(name) })
     }
 
+    /// 422 for a request that reads well and cannot be carried out; the why stands in the cause.
+    #[must_use]
+    pub fn unprocessable(why: &str) -> Status {
+        let cause = Cause {
+            reason: "UnexpectedServerResponse".into(),
+            message: why.to_owned(),
+            field: String::new(),
+        };
+        let message = "the server rejected our request due to an error in our request";
+        Status::failure(422, reason::INVALID, message.into())
+            .with(Details { causes: vec![cause], ..Details::default() })
+    }
+
     /// 400.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Status {
