@@ -12,7 +12,7 @@
 //!              decided            Committed                 the view has it
 //!   Deciding ──────────▶ Sending ───────────▶ Settling ─────────────────────▶ Ended
 //!      ▲                 │  ▲  │                                                ▲
-//!      │                 │  └──┘ no answer, Busy: the same again                │
+//!      │                 │  └──┘ no answer, busy: the same again                │
 //!      │ the view has it ▼                                                      │
 //!   Behind ◀──────── rejected: stale, touched ──── conflict, exhausted, full ───┘
 //! ```
@@ -26,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use rutter_schemas::protocol::ledger::NowAnswer;
 use rutter_schemas::{Key, Outcome, Rejection, Revision, Uuid};
 
-/// The first pause after the ledger said that it is busy; doubled up to the longest.
+/// The first pause before a commit is sent again; doubled up to the longest.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_millis(20);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_millis(640);
 
@@ -205,6 +205,7 @@ impl Executor {
         let Stage::Sending(sending) = &mut self.stage else { return };
         if sending.id == id {
             sending.uncertain = true;
+            sending.slow_down();
         }
     }
 
@@ -293,7 +294,7 @@ impl Sending {
         Step::Propose { id: self.id, text: self.text.clone() }
     }
 
-    /// This copy was turned away unread; an earlier one may still have been taken.
+    /// This copy is not under way any more. The next one waits a little, however quickly copies come to nothing.
     fn slow_down(&mut self) {
         self.under_way = false;
         self.pausing = Pausing::Wanted;

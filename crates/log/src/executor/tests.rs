@@ -148,11 +148,21 @@ fn where_the_object_is_gone_the_ledger_is_asked_how_far_to_catch_up() {
 
 #[test]
 fn without_an_answer_the_same_is_sent_again() {
-    stage(Executor::new).decided().unanswered().unanswered().committed().seen(9).then(&expect![[r#"
+    stage(Executor::new)
+        .decided()
+        .unanswered()
+        .after_ms(20)
+        .unanswered()
+        .after_ms(40)
+        .committed()
+        .seen(9)
+        .then(&expect![[r#"
         begin → decide, attempt 1
         decided → propose commit 1
-        no answer → propose commit 1
-        no answer → propose commit 1
+        no answer → pause 20ms
+        20 ms later → propose commit 1
+        no answer → pause 40ms
+        40 ms later → propose commit 1
         committed r8..r9 → await r9
         the view has r9 → end: Committed { first: Revision(8), last: Revision(9), seen: true }
     "#]]);
@@ -270,7 +280,7 @@ fn the_deadline_says_what_is_known() {
     stage(Executor::new).decided().unanswered().after_ms(10_000).then(&expect![[r#"
         begin → decide, attempt 1
         decided → propose commit 1
-        no answer → propose commit 1
+        no answer → pause 20ms
         10000 ms later → end: Failed(Unknown)
     "#]]);
     stage(Executor::new).decided().rejected(stale(Some(7))).after_ms(10_000).then(&expect![[r#"
@@ -289,8 +299,8 @@ fn the_deadline_says_what_is_known() {
         r#"
         begin → decide, attempt 1
         decided → propose commit 1
-        no answer → propose commit 1
-        1 rejected: too much is waiting → pause 20ms
+        no answer → pause 20ms
+        1 rejected: too much is waiting → pause 40ms
         10000 ms later → end: Failed(Unknown)
     "#
     ]]);
@@ -308,7 +318,7 @@ fn a_floor_that_moved_over_an_unanswered_commit_hides_its_outcome() {
     stage(Executor::new).decided().unanswered().rejected(too_old()).then(&expect![[r#"
         begin → decide, attempt 1
         decided → propose commit 1
-        no answer → propose commit 1
+        no answer → pause 20ms
         1 rejected: decided before r7 → end: Failed(Unknown)
     "#]]);
     stage(Executor::new).decided().rejected(too_old()).seen(7).then(&expect![[r#"

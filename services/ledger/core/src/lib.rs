@@ -24,12 +24,14 @@ mod recent;
 mod refusals;
 mod save;
 mod sequencer;
+mod settings;
 mod state;
 
 pub use mutant::Mutant;
 pub use ready::{Answer, Append, Deposed, Proof, Ready, SteppedDown, Ticket};
 pub use save::LoadError;
-pub use sequencer::{Proving, RecentLimits, Refused, Role, Room, Sequencer, Settings, Unready};
+pub use sequencer::{Refused, Role, Room, Sequencer, Unready};
+pub use settings::{Proving, RecentLimits, Settings};
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,9 @@ pub(crate) fn scope_hash(scope: &Scope) -> KeyHash {
     *hash.0.first_chunk().expect("a hash has 32 bytes")
 }
 
+/// Room for so many is never given back.
+const KEPT_CAPACITY: usize = 4096;
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     last: ByHash<Revision>,
@@ -59,6 +62,16 @@ impl Marks {
             if self.last.get(&mark) == Some(&revision) {
                 self.last.remove(&mark);
             }
+        }
+        self.shrink();
+    }
+
+    /// Gives back memory that a burst took, once it is mostly empty.
+    fn shrink(&mut self) {
+        let wanted = self.order.len() * 2;
+        if self.order.capacity() >= 4 * wanted.max(KEPT_CAPACITY) {
+            self.order.shrink_to(wanted);
+            self.last.shrink_to(wanted);
         }
     }
 

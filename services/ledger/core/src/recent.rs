@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use hashbrown::HashTable;
 use rutter_schemas::{Revision, Uuid};
 
+/// Room for so many is never given back.
+const KEPT_CAPACITY: usize = 4096;
+
 /// A recorded commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -58,7 +61,20 @@ impl Recent {
         }
         self.unlink(0);
         self.first = self.first.wrapping_add(1);
-        self.entries.pop_front()
+        let popped = self.entries.pop_front();
+        self.shrink();
+        popped
+    }
+
+    /// Gives back memory that a burst took, once it is mostly empty.
+    fn shrink(&mut self) {
+        let wanted = self.entries.len() * 2;
+        if self.entries.capacity() < 4 * wanted.max(KEPT_CAPACITY) {
+            return;
+        }
+        self.entries.shrink_to(wanted);
+        let (entries, first) = (&self.entries, self.first);
+        self.table.shrink_to(wanted, |position| hash(entries[position.wrapping_sub(first) as usize].id));
     }
 
     /// Says when these entries were recorded.

@@ -11,7 +11,8 @@ use rutter_schemas::{Hash, KeyHash, Revision, Uuid};
 use thiserror::Error;
 
 use crate::recent::Entry;
-use crate::sequencer::{Sequencer, Settings};
+use crate::sequencer::Sequencer;
+use crate::settings::Settings;
 use crate::state::State;
 
 const MAGIC: &[u8; 16] = b"rutter index v1\n";

@@ -10,7 +10,7 @@ use rutter_schemas::{Count, Frame, KeyHash, Op, Proposal, Revision, Scope, Uuid}
 use crate::index::Index;
 use crate::marks::{Marks, scope_hash};
 use crate::recent::{Entry, Recent};
-use crate::sequencer::RecentLimits;
+use crate::settings::RecentLimits;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use rutter_schemas::protocol::ledger::NowAnswer;
 use rutter_schemas::{FrameHeader, FrameText, Revision, Uuid, limits};
 
-use super::{Deposed, ProofStage, Proving, Role, Sequencer};
+use super::{Deposed, ProofStage, Role, Sequencer};
 use crate::answers::Judged;
 use crate::flight::{Flight, HEADER_BYTES};
 use crate::mutant::Mutant;
 use crate::ready::{Answer, Proof, Ready, Ticket};
+use crate::settings::Proving;
 
 impl Sequencer {
     /// Everything to be done at `now`. To be asked after every input, and at [`Ready::wake`].
