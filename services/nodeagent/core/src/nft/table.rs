@@ -91,11 +91,11 @@ table ip {table} {{
     type filter hook prerouting priority raw; policy accept;
     iifname != \"lo\" ip daddr 127.0.0.0/8 drop
   }}
-  chain prerouting {{ type nat hook prerouting priority dstnat; policy accept; meta l4proto {{ tcp, udp, sctp }} jump find }}
-  chain output {{ type nat hook output priority -100; policy accept; meta l4proto {{ tcp, udp, sctp }} jump find }}
-  chain refuse {{ ip daddr . meta l4proto . th dport @without_endpoints reject }}
-  chain forward {{ type filter hook forward priority filter; policy accept; meta l4proto {{ tcp, udp, sctp }} jump refuse }}
-  chain local {{ type filter hook output priority filter; policy accept; meta l4proto {{ tcp, udp, sctp }} jump refuse }}
+  chain prerouting {{ type nat hook prerouting priority dstnat; policy accept; meta l4proto {{ tcp, udp, sctp }} jump find; }}
+  chain output {{ type nat hook output priority -100; policy accept; meta l4proto {{ tcp, udp, sctp }} jump find; }}
+  chain refuse {{ ip daddr . meta l4proto . th dport @without_endpoints reject; }}
+  chain forward {{ type filter hook forward priority filter; policy accept; meta l4proto {{ tcp, udp, sctp }} jump refuse; }}
+  chain local {{ type filter hook output priority filter; policy accept; meta l4proto {{ tcp, udp, sctp }} jump refuse; }}
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
     meta mark & {MASQUERADE:#x} == {MASQUERADE:#x} masquerade
