@@ -2,3 +2,75 @@
 //! webhooks; what is here needs no configuration. It runs inside the executor's decision, so a retry admits anew.
 
 pub mod namespace;
+
+use rutter_apimachinery::status::Status;
+use rutter_apimachinery::write::Draft;
+use rutter_projection::Snapshot;
+use rutter_schemas::Scope;
+use serde_json::Value;
+
+use crate::chain::Call;
+use crate::service;
+use crate::store::Plan;
+
+/// An object as the cluster lets it be written, and what has to happen with it.
+#[derive(Debug)]
+pub struct Admitted {
+    pub object: Value,
+    pub companions: Companions,
+    pub guards: Vec<Scope>,
+}
+
+/// Writes that belong to another in the same commit: the addresses and ports that a Service takes.
+#[derive(Debug, Default)]
+pub struct Companions(pub Vec<Draft>);
+
+impl Companions {
+    /// The plan with these behind its own drafts, so that the object's event stays the first.
+    pub fn join<T>(self, mut plan: Plan<T>) -> Plan<T> {
+        plan.drafts.extend(self.0);
+        plan
+    }
+
+    /// Adds what the change of an object gives back.
+    pub fn after(mut self, call: &Call, snapshot: &Snapshot, draft: &Draft) -> Result<Companions, Status> {
+        if service::is_service(call) {
+            self.0.extend(service::released(call, snapshot, draft)?);
+        }
+        Ok(self)
+    }
+}
+
+/// # Errors
+/// 404 and 403 for the namespace, 422 for an address or port that can't be had.
+pub fn create(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Admitted, Status> {
+    let mut admitted =
+        Admitted { object: object.clone(), companions: Companions::default(), guards: Vec::new() };
+    if call.resource.namespaced {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        admitted.guards.push(namespace::admit_create(snapshot, &call.info.namespace, call.subject(), name)?);
+    }
+    if service::is_service(call) {
+        admitted.companions.0 = service::taken(call, snapshot, None, &mut admitted.object)?;
+    }
+    Ok(admitted)
+}
+
+/// # Errors
+/// As for [`create`], of what is new.
+pub fn update(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) -> Result<Admitted, Status> {
+    let mut admitted = Admitted { object: after, companions: Companions::default(), guards: Vec::new() };
+    if service::is_service(call) && call.info.subresource.is_empty() {
+        admitted.companions.0 = service::taken(call, snapshot, Some(before), &mut admitted.object)?;
+    }
+    Ok(admitted)
+}
+
+/// # Errors
+/// 403 for what the cluster stands on.
+pub fn delete(call: &Call, _before: &Value) -> Result<(), Status> {
+    if call.resource.group.is_empty() && call.resource.plural == "namespaces" {
+        return namespace::admit_delete(&call.info.name);
+    }
+    Ok(())
+}

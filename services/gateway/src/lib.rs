@@ -1,11 +1,25 @@
 //! The Kubernetes API over HTTPS.
+//!
+//! A request's way is [`chain`], on one page; every step of it is a room of its own.
 
 pub mod admission;
 pub mod authn;
 pub mod authz;
 pub mod body;
+pub mod chain;
+pub mod encode;
+mod gateway;
 pub mod listen;
+pub mod metrics;
 pub mod node;
+pub mod pages;
+pub mod pins;
 pub mod request;
+pub mod review;
+pub mod service;
 pub mod store;
 pub mod stream;
+pub mod subresource;
+pub mod verbs;
+
+pub use gateway::{Gateway, Parts};

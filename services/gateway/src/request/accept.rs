@@ -1,8 +1,10 @@
 //! Content negotiation, as k8s.io/apiserver/pkg/endpoints/handlers/negotiation does it: the first acceptable clause of
 //! `Accept`, ordered by quality, decides format and shape; an unacceptable one is 406, a foreign `Content-Type` 415.
 
+use rutter_apimachinery::table::Version;
+
 /// How bytes are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Json,
     Yaml,
@@ -27,31 +29,16 @@ impl Format {
 }
 
 /// What is written: the object itself, or a view of it that the client asked for with `as=…;g=meta.k8s.io;v=…`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Object,
-    Table(MetaVersion),
-    Partial(MetaVersion),
-    PartialList(MetaVersion),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum MetaVersion {
-    V1,
-    V1Beta1,
-}
-
-impl MetaVersion {
-    pub fn api_version(self) -> &'static str {
-        match self {
-            MetaVersion::V1 => "meta.k8s.io/v1",
-            MetaVersion::V1Beta1 => "meta.k8s.io/v1beta1",
-        }
-    }
+    Table(Version),
+    Partial(Version),
+    PartialList(Version),
 }
 
 /// What the client reads. `pretty` indents JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accept {
     pub format: Format,
     pub shape: Shape,
@@ -121,11 +108,7 @@ impl Clause {
         if self.parameter("g") != Some("meta.k8s.io") {
             return None;
         }
-        let version = match self.parameter("v")? {
-            "v1" => MetaVersion::V1,
-            "v1beta1" => MetaVersion::V1Beta1,
-            _ => return None,
-        };
+        let version = Version::parse(self.parameter("v")?)?;
         match wanted {
             "Table" => Some(Shape::Table(version)),
             "PartialObjectMetadata" => Some(Shape::Partial(version)),
@@ -168,7 +151,7 @@ mod tests {
     #[test]
     fn the_first_clause_we_can_write_decides() {
         use Format::*;
-        let table = Shape::Table(MetaVersion::V1);
+        let table = Shape::Table(Version::V1);
         let cases = [
             (None, Some((Json, Shape::Object))),
             (Some(""), Some((Json, Shape::Object))),
@@ -189,7 +172,7 @@ mod tests {
             (Some("application/json;as=Table;v=v9;g=meta.k8s.io"), None),
             (
                 Some("application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"),
-                Some((Protobuf, Shape::PartialList(MetaVersion::V1))),
+                Some((Protobuf, Shape::PartialList(Version::V1))),
             ),
             (Some("text/html"), None),
             (Some("image/png;q=1, */*;q=0.8"), Some((Json, Shape::Object))),

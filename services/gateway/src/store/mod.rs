@@ -1,20 +1,19 @@
 //! What the verbs stand on: the gateway's own view of the log for reading, and the executor for writing. A verb never
 //! sees a broker, a stream or a retry.
 
-pub mod backend;
+pub mod history;
 pub mod read;
 pub mod write;
-
-use std::sync::Arc;
 
 use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::status::Status;
 use rutter_projection::{Record, Snapshot};
+use rutter_runtime::executor::Writer;
 use rutter_runtime::seal::SealKey;
+use rutter_runtime::view::{View, ViewError};
 use rutter_schemas::{Key, state};
 use serde_json::Value;
 
-pub use backend::{Applied, Backend, Silence};
 pub use write::{Intent, Plan, Written};
 
 use bytes::Bytes;
@@ -22,22 +21,23 @@ use bytes::Bytes;
 /// The view, the way to the ledger, and the key of what is sealed. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    backend: Arc<dyn Backend>,
+    writer: Writer,
+    nats: async_nats::Client,
     seal: SealKey,
 }
 
 impl Store {
-    pub fn new(backend: Arc<dyn Backend>, seal: SealKey) -> Store {
-        Store { backend, seal }
+    pub fn new(writer: Writer, nats: async_nats::Client, seal: SealKey) -> Store {
+        Store { writer, nats, seal }
     }
 
-    pub fn backend(&self) -> &dyn Backend {
-        &*self.backend
+    pub fn view(&self) -> &View {
+        &self.writer.view
     }
 
     /// The state as this gateway has it now.
     pub fn snapshot(&self) -> Result<Snapshot, Status> {
-        self.backend.snapshot().map_err(|error| failed(&error))
+        self.view().snapshot().map_err(unready)
     }
 
     /// An object as this gateway has it now; a view that can't be read has none.
@@ -77,6 +77,14 @@ impl Store {
     /// The object as it may rest in the log.
     pub fn sealed(&self, object: &Value) -> Result<Value, Status> {
         self.seal.seal(object).map_err(|error| failed(&error))
+    }
+}
+
+/// While the view catches up, or must not be served, there is no answer but "later".
+pub fn unready(error: ViewError) -> Status {
+    match error {
+        ViewError::NotReady(_) => Status::unavailable(error.to_string()),
+        other => failed(&other),
     }
 }
 

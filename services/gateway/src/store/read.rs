@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use rutter_apimachinery::status::Status;
 use rutter_projection::{Error, Snapshot};
+use rutter_runtime::now::NowError;
 use rutter_schemas::Revision;
+use tokio::time::Instant;
 
-use super::{Store, failed};
+use super::{Store, failed, unready};
 use crate::request::options::At;
 
 /// How long a read waits for a revision that lies in the future (upstream: `blockTimeout` of the watch cache).
@@ -29,16 +31,16 @@ impl Store {
     }
 
     async fn latest(&self) -> Result<Snapshot, Status> {
-        let now = self.backend().now().await.map_err(|silence| Status::unavailable(silence.to_string()))?;
-        if !self.wait_for(now.revision, CATCH_UP).await {
-            return Err(Status::timeout("this gateway is behind the log", 1));
+        match self.writer.now.read(self.view(), Instant::now() + CATCH_UP).await {
+            Ok(snapshot) => Ok(snapshot),
+            Err(NowError::View(error)) => Err(unready(error)),
+            Err(silence) => Err(Status::unavailable(silence.to_string())),
         }
-        self.snapshot()
     }
 
     async fn reaching(&self, revision: Revision) -> Result<Snapshot, Status> {
         if !self.wait_for(revision, FUTURE).await {
-            let current = *self.backend().head().borrow();
+            let current = self.view().revision();
             return Err(Status::too_large_resource_version(revision.0, current.0, 1));
         }
         self.snapshot()
@@ -46,12 +48,7 @@ impl Store {
 
     /// Whether the view came to stand at `revision` in time.
     pub async fn wait_for(&self, revision: Revision, patience: Duration) -> bool {
-        let mut head = self.backend().head();
-        if *head.borrow_and_update() >= revision {
-            return true;
-        }
-        let reached = head.wait_for(|head| *head >= revision);
-        matches!(tokio::time::timeout(patience, reached).await, Ok(Ok(_)))
+        self.view().wait_for(revision, Instant::now() + patience).await.is_ok()
     }
 }
 

@@ -7,7 +7,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use hyper::upgrade::Upgraded;
+use http::{HeaderMap, Response};
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
@@ -15,7 +16,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use super::upgrade::{Wanted, offered, switching};
 use super::{Inbound, Link, Outbound, QUEUE};
+use crate::body::{Body, BodyError};
+use rutter_apimachinery::status::Status;
 
 pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -130,6 +134,42 @@ async fn drain(mut from: tokio::io::ReadHalf<DuplexStream>, mut sink: SplitSink<
         }
     }
     let _ = sink.close().await;
+}
+
+/// A watch over a WebSocket: every event a text message (upstream: `endpoints/handlers/watch.go`, HandleWS).
+///
+/// # Errors
+/// 400 for a client that sent no key.
+pub fn events(
+    headers: &HeaderMap,
+    upgrade: OnUpgrade,
+    mut pieces: mpsc::Receiver<Result<Bytes, BodyError>>,
+) -> Result<Response<Body>, Status> {
+    let protocol = offered(headers, Wanted::WebSocket).into_iter().next();
+    let answer = switching(headers, Wanted::WebSocket, protocol.as_deref())
+        .ok_or_else(|| Status::bad_request("a WebSocket request has a key"))?;
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgrade.await else { return };
+        let (mut sink, mut stream) = accept(upgraded).await.split();
+        loop {
+            let piece = tokio::select! {
+                piece = pieces.recv() => piece,
+                message = stream.next() => match message {
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(_)) => continue,
+                },
+            };
+            let Some(Ok(piece)) = piece else { break };
+            for line in piece.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let text = String::from_utf8_lossy(line).into_owned();
+                if sink.send(Message::Text(text.into())).await.is_err() {
+                    return;
+                }
+            }
+        }
+        let _ = sink.close().await;
+    });
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -1,0 +1,153 @@
+//! A request's way, on one page. Each step is a room:
+//!
+//! ```text
+//! listen ─► authn ─► authz ─► route ─► verb ─► encode
+//!             │        │               │
+//!          who asks  may they?      admission, the executor's decision, the view
+//! ```
+//!
+//! Places kept for what comes later: audit around everything, impersonation behind `authn`, priority and fairness
+//! before `route`, webhooks and policies in `admission`, aggregated servers beside `verbs`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{ACCEPT, ACCEPT_ENCODING};
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use rutter_apimachinery::registry::Resource;
+use rutter_apimachinery::status::Status;
+
+use crate::body::Body;
+use crate::encode::respond;
+use crate::listen::Peer;
+use crate::request::info::{self, Target};
+use crate::request::{Accept, Query, RequestInfo, accept};
+use crate::{Gateway, authn, authz, pages, verbs};
+
+/// A request for a resource that has passed everything before the verbs.
+pub struct Call {
+    pub gateway: Gateway,
+    pub user: authn::User,
+    pub info: RequestInfo,
+    pub query: Query,
+    pub accept: Accept,
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub resource: Arc<Resource>,
+    /// Taken once, by who reads it.
+    pub body: Option<Incoming>,
+    /// What the connection may become.
+    pub upgrade: Option<OnUpgrade>,
+}
+
+impl Call {
+    /// The same asked about another object of the resource, as a collection's delete asks.
+    pub fn within(&self, namespace: String, name: String) -> Call {
+        Call {
+            gateway: self.gateway.clone(),
+            user: self.user.clone(),
+            info: RequestInfo { namespace, name, ..self.info.clone() },
+            query: self.query.clone(),
+            accept: self.accept,
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            resource: self.resource.clone(),
+            body: None,
+            upgrade: None,
+        }
+    }
+}
+
+/// Answers any request, whatever becomes of it.
+pub async fn answer(gateway: Gateway, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let gzip = accepts_gzip(request.headers());
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (labels, answered) = serve(&gateway, &peer, request).await;
+    let response = answered.unwrap_or_else(|status| respond::status(&status, accept.as_deref()));
+    gateway.metrics.answered(&method, &labels, response.status(), began.elapsed());
+    respond::finish(response, gzip)
+}
+
+/// What metrics say of a request: verb, group, resource, subresource.
+pub type Labels = [String; 4];
+
+async fn serve(
+    gateway: &Gateway,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> (Labels, Result<Response<Body>, Status>) {
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let target = info::read(request.method(), request.uri().path(), &query);
+    let labels = labels(&target);
+    (labels, admitted(gateway, peer, target, query, request).await)
+}
+
+async fn admitted(
+    gateway: &Gateway,
+    peer: &Peer,
+    target: Target,
+    query: Query,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Status> {
+    let user = authn::identify(peer, request.headers(), &gateway.tokens, &gateway.store)?;
+    authz::allow(&user, &target, request.method())?;
+    match target {
+        Target::Page(path) => pages::serve(gateway, &user, &path, &query, request).await,
+        Target::Unreadable(why) => Err(Status::bad_request(why)),
+        Target::Resource(info) if info.group == pages::rutter::GROUP => {
+            pages::rutter::serve(gateway, &user, &info, &query, request).await
+        }
+        Target::Resource(info) => match resolved(gateway, &info) {
+            Some(resource) => verbs::serve(called(gateway, user, info, query, resource, request)?).await,
+            None => Ok(pages::not_found(gateway, &info)),
+        },
+    }
+}
+
+fn resolved(gateway: &Gateway, info: &RequestInfo) -> Option<Arc<Resource>> {
+    gateway.registry().resource(&info.group, &info.version, &info.resource)
+}
+
+fn called(
+    gateway: &Gateway,
+    user: authn::User,
+    info: RequestInfo,
+    query: Query,
+    resource: Arc<Resource>,
+    request: Request<Incoming>,
+) -> Result<Call, Status> {
+    let header = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = match verbs::chooses_its_own_form(&info) {
+        true => Accept::PLAIN,
+        false => Accept::negotiate(header, query.flag("pretty"))
+            .ok_or_else(|| Status::not_acceptable(&accept::SUPPORTED))?,
+    };
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let (method, headers) = (parts.method, parts.headers);
+    let body = Some(body);
+    Ok(Call { gateway: gateway.clone(), user, info, query, accept, method, headers, resource, body, upgrade })
+}
+
+fn labels(target: &Target) -> Labels {
+    match target {
+        Target::Resource(info) => [
+            info.verb.as_str().to_owned(),
+            info.group.clone(),
+            info.resource.clone(),
+            info.subresource.clone(),
+        ],
+        Target::Page(_) | Target::Unreadable(_) => {
+            ["get".to_owned(), String::new(), String::new(), String::new()]
+        }
+    }
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|word| word.trim().eq_ignore_ascii_case("gzip"))
+}

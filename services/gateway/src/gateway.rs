@@ -1,0 +1,56 @@
+//! A gateway: what a request can reach. Cheap to clone; one per process.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rutter_apimachinery::registry::Registry;
+use rutter_runtime::metrics::Metrics as Readiness;
+
+use crate::authn::token::Tokens;
+use crate::metrics::Metrics;
+use crate::node::dial::Dialler;
+use crate::pins::Pins;
+use crate::service::Ranges;
+use crate::store::Store;
+use crate::verbs::watch::hub::Hub;
+
+/// Everything that requests share.
+#[derive(Clone)]
+pub struct Gateway(Arc<Parts>);
+
+pub struct Parts {
+    pub store: Store,
+    /// Exchanged whole when custom resources change.
+    pub registry: ArcSwap<Registry>,
+    pub tokens: Tokens,
+    pub nats: async_nats::Client,
+    pub dialler: Dialler,
+    pub hub: Hub,
+    pub pins: Pins,
+    pub openapi: crate::pages::OpenApi,
+    pub ranges: Ranges,
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+    /// Where clients reach us: for `kubernetes` Service's endpoints and discovery.
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+impl Gateway {
+    pub fn new(parts: Parts) -> Gateway {
+        Gateway(Arc::new(parts))
+    }
+
+    pub fn registry(&self) -> Arc<Registry> {
+        self.0.registry.load_full()
+    }
+}
+
+impl std::ops::Deref for Gateway {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,71 @@
+//! `/openapi/v3` and `/openapi/v2`: rendered once per registry, since they are large and change only with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header::{CACHE_CONTROL, ETAG, EXPIRES};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use rutter_apimachinery::discovery;
+use rutter_apimachinery::openapi::{self, Documents};
+use rutter_apimachinery::registry::Registry;
+
+use super::discovery::is_known;
+use crate::Gateway;
+use crate::body::{self, Body};
+use crate::encode::respond;
+use crate::request::Query;
+
+/// The documents of the registry they were made from.
+#[derive(Default)]
+pub struct Cache(Mutex<Option<(Arc<Registry>, Arc<Rendered>)>>);
+
+pub struct Rendered {
+    v3: Documents,
+    v2: Vec<u8>,
+    v2_etag: String,
+}
+
+impl Cache {
+    fn of(&self, registry: &Arc<Registry>) -> Arc<Rendered> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, rendered)) = held.as_ref()
+            && Arc::ptr_eq(of, registry)
+        {
+            return rendered.clone();
+        }
+        let v2 = openapi::v2(registry).to_string().into_bytes();
+        let rendered = Arc::new(Rendered { v3: Documents::of(registry), v2_etag: discovery::etag(&v2), v2 });
+        *held = Some((registry.clone(), rendered.clone()));
+        rendered
+    }
+}
+
+/// None for what is no document.
+pub fn page(gateway: &Gateway, path: &str, query: &Query, headers: &HeaderMap) -> Option<Response<Body>> {
+    let rendered = gateway.openapi.of(&gateway.registry());
+    match path {
+        "/openapi/v3" => Some(respond::json(&rendered.v3.index())),
+        "/openapi/v2" => Some(tagged(openapi::V2_MEDIA_TYPE, &rendered.v2, &rendered.v2_etag, headers)),
+        _ => {
+            let document = rendered.v3.get(path.strip_prefix("/openapi/v3/")?)?;
+            let etag = format!("\"{}\"", document.hash);
+            let mut response = tagged("application/json", &document.json, &etag, headers);
+            if query.get("hash") == Some(document.hash.as_str()) {
+                let headers = response.headers_mut();
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+                headers.insert(EXPIRES, HeaderValue::from_static("Thu, 31 Dec 2099 23:59:59 GMT"));
+            }
+            Some(response)
+        }
+    }
+}
+
+fn tagged(media_type: &str, document: &[u8], etag: &str, headers: &HeaderMap) -> Response<Body> {
+    let mut response = match is_known(headers, etag) {
+        true => respond::with_body(StatusCode::NOT_MODIFIED, media_type, body::empty()),
+        false => respond::bytes(StatusCode::OK, media_type, document.to_vec()),
+    };
+    if let Ok(value) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(ETAG, value);
+    }
+    response
+}

@@ -1,0 +1,58 @@
+//! POST of a new object: decoded, admitted, made by the kind's rules, and recorded if its name is free. A generated name
+//! that is taken is generated again, as upstream does.
+
+use http::Response;
+use rutter_apimachinery::status::Status;
+use rutter_apimachinery::write::{self, Draft};
+use rutter_projection::Snapshot;
+use rutter_schemas::Uuid;
+use serde_json::Value;
+
+use super::{Told, options};
+use crate::admission;
+use crate::body::Body;
+use crate::chain::Call;
+use crate::store::{Intent, Plan, failed};
+
+/// How many names are tried (upstream: `maxNameGenerationCreateAttempts`).
+const NAMES: usize = 8;
+
+/// # Errors
+/// What decoding, admission and the kind's rules refuse; 409 for a name that is taken.
+pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+    let options = options::of(&call.query, "CreateOptions")?;
+    let sent = call.sent().await?;
+    let decoded = sent.object(&call.resource, options.validation)?;
+    let intent = Intent::of(&call.user).rehearsed(options.dry_run);
+    call.write(intent, decoded.warnings, |snapshot| decide(&call, snapshot, &decoded.object)).await
+}
+
+/// What creating this object comes to.
+pub fn decide(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Plan<Told>, Status> {
+    let admitted = admission::create(call, snapshot, object)?;
+    let draft = named(call, snapshot, admitted.object)?;
+    let plan = call.plan(draft, call.why())?;
+    Ok(admitted.companions.join(plan).guarding(admitted.guards))
+}
+
+/// The draft under a name that is free in this snapshot.
+fn named(call: &Call, snapshot: &Snapshot, object: Value) -> Result<Draft, Status> {
+    let mut taken = None;
+    for _ in 0..NAMES {
+        let draft = write::create(&call.resource, "", object.clone(), &call.cx(Uuid::new_v4()))?;
+        let name = draft.event.object.name.clone();
+        if snapshot.get(&call.key_of(&name)).map_err(|error| failed(&error))?.is_none() {
+            return Ok(draft);
+        }
+        if !is_generated(&object) {
+            return Err(Status::already_exists(call.subject(), &name));
+        }
+        taken = Some(name);
+    }
+    Err(Status::generated_name_taken(call.subject(), &taken.unwrap_or_default()))
+}
+
+fn is_generated(object: &Value) -> bool {
+    let text = |path| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    text("/metadata/name").is_empty() && !text("/metadata/generateName").is_empty()
+}

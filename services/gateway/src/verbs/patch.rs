@@ -1,0 +1,92 @@
+//! PATCH: what stands is patched and then updated by the kind's rules. A patch that names no revision is applied to
+//! whatever stands, as often as it takes.
+
+use http::Response;
+use http::header::CONTENT_TYPE;
+use rutter_apimachinery::patch;
+use rutter_apimachinery::status::Status;
+use rutter_projection::Snapshot;
+use serde_json::Value;
+
+use super::{Told, create, options, update};
+use crate::body::{self, Body};
+use crate::chain::Call;
+use crate::request::accept::media_type;
+use crate::store::{Intent, Plan};
+
+/// What is sent under which name, in the order that upstream lists them.
+const KINDS: [(&str, Patch); 4] = [
+    ("application/json-patch+json", Patch::Json),
+    ("application/merge-patch+json", Patch::Merge),
+    ("application/strategic-merge-patch+json", Patch::Strategic),
+    ("application/apply-patch+yaml", Patch::Apply),
+];
+
+/// How a body changes an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patch {
+    /// RFC 6902.
+    Json,
+    /// RFC 7386.
+    Merge,
+    /// Lists merged by their keys, and directives.
+    Strategic,
+    /// Server-side apply.
+    Apply,
+}
+
+/// # Errors
+/// 415 for another kind of patch, 404, 409, and what the patch and the kind's rules refuse.
+pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+    let options = options::of(&call.query, "PatchOptions")?;
+    let header = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let sent = media_type(header);
+    let kind = KINDS.iter().find(|(name, _)| *name == sent).map(|(_, kind)| *kind);
+    let kind = kind.ok_or_else(|| Status::unsupported_media_type(&KINDS.map(|(name, _)| name)))?;
+    let text = match call.body.take() {
+        Some(incoming) => body::read(incoming).await?,
+        None => bytes::Bytes::new(),
+    };
+    let patch = read(kind, &text)?;
+    let pinned = update::revision_of(&patch).map(|_| call.key()).filter(|_| kind != Patch::Json);
+    let intent = Intent::of(&call.user).pinned(pinned).rehearsed(options.dry_run);
+    call.write(intent, Vec::new(), |snapshot| decide(&call, snapshot, kind, &patch)).await
+}
+
+/// The body as a value; what it means is the patch's to say.
+pub fn read(kind: Patch, text: &[u8]) -> Result<Value, Status> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| Status::bad_request(format!("error decoding patch: {error}"));
+    match kind {
+        Patch::Apply => serde_saphyr::from_slice(text).map_err(|error| unreadable(&error)),
+        Patch::Json | Patch::Merge | Patch::Strategic => {
+            serde_json::from_slice(text).map_err(|error| unreadable(&error))
+        }
+    }
+}
+
+fn decide(call: &Call, snapshot: &Snapshot, kind: Patch, patch: &Value) -> Result<Plan<Told>, Status> {
+    let Some(before) = call.before(snapshot)? else {
+        // Server-side apply makes what is not there.
+        return match kind {
+            Patch::Apply if call.info.subresource.is_empty() => create::decide(call, snapshot, patch),
+            _ => Err(call.not_found()),
+        };
+    };
+    let after = patched(call, kind, &before, patch)?;
+    update::change(call, snapshot, &before, after)
+}
+
+/// The object after the patch.
+///
+/// # Errors
+/// 400 or 422 for a patch that doesn't fit.
+pub fn patched(call: &Call, kind: Patch, before: &Value, patch: &Value) -> Result<Value, Status> {
+    match kind {
+        Patch::Json => patch::json(before, patch),
+        Patch::Merge => patch::merge(before, patch),
+        Patch::Strategic => patch::strategic(&call.resource, before, patch),
+        // Field ownership comes later; until then what is applied is merged by the schema's keys.
+        Patch::Apply => patch::strategic(&call.resource, before, patch),
+    }
+}

@@ -1,0 +1,65 @@
+//! PUT: the object replaced by what was sent, by the kind's rules; a name that is not there is created where upstream
+//! creates on update. A resourceVersion that was sent has to be the one that stands.
+
+use http::Response;
+use rutter_apimachinery::status::Status;
+use rutter_apimachinery::write;
+use rutter_projection::Snapshot;
+use rutter_schemas::Uuid;
+use serde_json::Value;
+
+use super::{Told, create, options};
+use crate::admission;
+use crate::body::Body;
+use crate::chain::Call;
+use crate::store::{Intent, Plan, failed};
+
+/// Updates the object, or the half of it that the subresource names (`status`, `finalize` …).
+///
+/// # Errors
+/// 404, 409 for another revision or uid, and what decoding and the kind's rules refuse.
+pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+    let options = options::of(&call.query, "UpdateOptions")?;
+    let sent = call.sent().await?;
+    let decoded = sent.object(&call.resource, options.validation)?;
+    let pinned = revision_of(&decoded.object).map(|_| call.key());
+    let intent = Intent::of(&call.user).pinned(pinned).rehearsed(options.dry_run);
+    call.write(intent, decoded.warnings, |snapshot| decide(&call, snapshot, &decoded.object)).await
+}
+
+fn decide(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Plan<Told>, Status> {
+    match call.before(snapshot)? {
+        Some(before) => change(call, snapshot, &before, object.clone()),
+        None if call.info.subresource.is_empty() && call.resource.strategy.creates_on_update() => {
+            create::decide(call, snapshot, object)
+        }
+        None => Err(call.not_found()),
+    }
+}
+
+/// What changing an object to another comes to.
+pub fn change(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) -> Result<Plan<Told>, Status> {
+    let admitted = admission::update(call, snapshot, before, after)?;
+    let cx = call.cx(Uuid::nil());
+    match write::update(&call.resource, &call.info.subresource, before, admitted.object, &cx)? {
+        Some(draft) => {
+            let companions = admitted.companions.after(call, snapshot, &draft)?;
+            Ok(companions.join(call.plan(draft, call.why())?).guarding(admitted.guards))
+        }
+        None => Ok(Plan::nothing(Told::same(before))),
+    }
+}
+
+/// The revision that a client names; an empty one or 0 names none.
+pub fn revision_of(object: &Value) -> Option<&str> {
+    let revision = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+    revision.filter(|revision| !revision.is_empty() && *revision != "0")
+}
+
+impl Call {
+    /// The object as it stands, in clear.
+    pub fn before(&self, snapshot: &Snapshot) -> Result<Option<Value>, Status> {
+        let found = snapshot.get_object(&self.key()).map_err(|error| failed(&error))?;
+        found.map(|object| self.gateway.store.parsed(&self.resource, &object)).transpose()
+    }
+}
