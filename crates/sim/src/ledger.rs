@@ -36,6 +36,7 @@ pub enum Word {
     Frame { sequence: u64 },
     Appended { frame: Uuid, sequence: u64 },
     Refused(Uuid),
+    Failed(Uuid),
     TimedOut(Uuid),
     Stood { sequence: u64, bytes: Option<Bytes> },
     Unread { sequence: u64 },
@@ -192,6 +193,7 @@ impl World {
                 ledger.sequencer.appended(frame, sequence);
             }
             Word::Refused(frame) => ledger.sequencer.refused(frame),
+            Word::Failed(frame) => ledger.sequencer.failed(frame),
             Word::TimedOut(frame) => ledger.sequencer.timed_out(frame),
             Word::Stood { sequence, bytes } => ledger.sequencer.stood(sequence, bytes.as_deref()),
             Word::Unread { sequence } => ledger.sequencer.unread(sequence),
@@ -334,7 +336,8 @@ impl World {
             format!("appends {at}{}", if append.again { " again" } else { "" })
         });
         for delay in self.weather.append(&mut self.rng) {
-            self.after(delay, Happening::AppendArrives { from, append: append.clone() });
+            let server = self.stream.server;
+            self.after(delay, Happening::AppendArrives { from, append: append.clone(), server });
         }
         self.after(APPEND_TIMEOUT, Happening::Ledger { to: from, word: Word::TimedOut(append.frame) });
     }
@@ -346,14 +349,17 @@ impl World {
         self.after(APPEND_TIMEOUT, Happening::Ledger { to: from, word: no_answer });
     }
 
-    pub(crate) fn append_arrives(&mut self, from: Life, append: Append) {
+    pub(crate) fn append_arrives(&mut self, from: Life, append: Append, server: u32) {
+        if server != self.stream.server {
+            return;
+        }
         match self.stream.append(append.expected_last, &append.bytes) {
             Accepted::At(sequence) => {
                 let delay = self.weather.quorum(&mut self.rng);
                 self.after(delay, Happening::EntryCommits { sequence, id: append.frame, answer: from });
             }
             Accepted::WrongLast => self.stream_answers(from, Word::Refused(append.frame)),
-            Accepted::Full => self.stream_answers(from, Word::TimedOut(append.frame)),
+            Accepted::Full => self.stream_answers(from, Word::Failed(append.frame)),
         }
     }
 

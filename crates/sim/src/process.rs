@@ -85,10 +85,6 @@ impl Process {
         }
         self.crew.iter().find(|crew| !crew.is_idle()).map(|crew| format!("{} of {} is busy", crew.name(), self.name))
     }
-
-    pub(crate) fn sequence(&self) -> u64 {
-        self.follower.cursor().sequence
-    }
 }
 
 impl World {

@@ -51,6 +51,8 @@ pub struct Stream {
     early: BTreeSet<u64>,
     /// The disk takes nothing more.
     pub full: bool,
+    /// Moves when servers are stopped for a restore: what was on its way to the old ones went with their connections.
+    pub server: u32,
 }
 
 impl Stream {
@@ -105,6 +107,7 @@ impl Stream {
 
     /// The stream is restored from a backup that ends at `sequence`.
     pub fn restore(&mut self, sequence: u64) {
+        self.server += 1;
         self.lose_uncommitted();
         self.committed = self.committed.min(usize::try_from(sequence).unwrap_or(usize::MAX));
         self.entries.truncate(self.committed);

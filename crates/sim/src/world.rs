@@ -31,8 +31,8 @@ pub struct Life {
 /// Something that will happen at its time.
 #[derive(Debug)]
 pub enum Happening {
-    /// An append reaches the stream's leader.
-    AppendArrives { from: Life, append: Append },
+    /// An append reaches the stream's leader, if that is still of the cluster that it was sent to.
+    AppendArrives { from: Life, append: Append, server: u32 },
     /// A quorum has an entry; `answer` is told so.
     EntryCommits { sequence: u64, id: Uuid, answer: Life },
     ReadArrives { from: Life, sequence: u64 },
@@ -71,7 +71,6 @@ pub struct World {
     pub(crate) agenda: Agenda<Happening>,
     pub(crate) weather: Weather,
     pub(crate) stream: Stream,
-    pub(crate) proving: Proving,
     pub(crate) ledgers: Vec<Ledger>,
     pub(crate) processes: Vec<Process>,
     pub(crate) writes: BTreeMap<u64, Write>,
@@ -141,7 +140,6 @@ impl World {
             rng,
             agenda: Agenda::default(),
             stream: Stream::default(),
-            proving,
             ledgers,
             processes,
             writes: BTreeMap::new(),
@@ -177,7 +175,7 @@ impl World {
 
     fn happen(&mut self, what: Happening) {
         match what {
-            Happening::AppendArrives { from, append } => self.append_arrives(from, append),
+            Happening::AppendArrives { from, append, server } => self.append_arrives(from, append, server),
             Happening::EntryCommits { sequence, id, answer } => self.entry_commits(sequence, id, answer),
             Happening::ReadArrives { from, sequence } => self.read_arrives(from, sequence),
             Happening::ProofArrives { from, proof } => self.proof_arrives(from, proof),

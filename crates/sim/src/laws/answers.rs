@@ -92,7 +92,10 @@ impl Laws {
             Rejection::Busy | Rejection::TooLarge { .. } => true,
             Rejection::Malformed { .. } => arrival.incarnation != self.log.incarnation,
         };
-        if !holds {
+        // A late copy of a proposal gets the answer that the first one got.
+        let repeats = self.rejected.get(&proposal.header.id) == Some(rejection);
+        self.rejected.insert(proposal.header.id, rejection.clone());
+        if !holds && !repeats {
             let why = &proposal.header.why;
             let what = format!("{ledger} rejects \"{why}\" ({rejection}), which was so at no time since it was proposed");
             self.break_law(6, at, what);

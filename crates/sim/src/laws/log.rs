@@ -12,7 +12,7 @@ use crate::stream::Entry;
 use crate::users::counted;
 
 /// A broken law's number, and how it was broken.
-pub type Judgement = Result<(), (usize, String)>;
+pub(super) type Judgement = Result<(), (usize, String)>;
 
 /// All that the log says, with its past.
 #[derive(Debug, Default)]

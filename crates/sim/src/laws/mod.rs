@@ -8,7 +8,7 @@ mod log;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use rutter_schemas::{Revision, Uuid};
+use rutter_schemas::{Rejection, Revision, Uuid};
 
 pub use answers::Arrival;
 pub use log::Log;
@@ -52,6 +52,8 @@ pub struct Laws {
     acknowledged_frame: u64,
     /// Commits that someone was told of, and the revisions they were told.
     told: BTreeMap<Uuid, (Revision, Revision)>,
+    /// Proposals that were rejected, and what they were told last.
+    rejected: BTreeMap<Uuid, Rejection>,
     pub rejections: u64,
 }
 
