@@ -97,12 +97,10 @@ fn fresh(head: &str, key: &Key, now: Timestamp) -> Value {
 /// Makes the object a controlled child of an owner, with the labels that its owner gives.
 fn owned(world: &World, object: &mut Value, owner: &str) {
     let (kind, name) = owner.split_once('/').map_or((None, owner), |(kind, name)| (Some(kind), name));
-    let own = object["metadata"]["uid"].clone();
-    let found = world.objects().find(|(key, value)| {
-        let of_kind = kind.map_or(value["spec"]["template"].is_object(), |kind| value["kind"] == kind);
-        key.name == name && of_kind && value["metadata"]["uid"] != own
-    });
-    let (_, owner) = found.unwrap_or_else(|| panic!("nobody to be of: {owner}"));
+    let kinds = kind.map_or(vec!["ReplicaSet", "Deployment"], |kind| vec![kind]);
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    let found = kinds.iter().find_map(|kind| world.get(&key(&format!("{kind} {namespace}/{name}"))));
+    let owner = found.unwrap_or_else(|| panic!("nobody to be of: {owner}"));
     object["metadata"]["ownerReferences"] = json!([{"apiVersion": owner["apiVersion"], "kind": owner["kind"],
         "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
         "controller": true, "blockOwnerDeletion": true}]);

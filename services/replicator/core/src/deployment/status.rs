@@ -75,16 +75,17 @@ pub(super) fn write(
     now: Timestamp,
 ) {
     let deployment = stage.deployment;
-    if let Some(rollout) = new_set::rollout(stage)
-        && deployment.annotations.get(new_set::REVISION) != Some(&rollout)
-    {
-        let patch = json!({ "metadata": { "annotations": { new_set::REVISION: rollout } } });
-        plan.merge(deployment.key.clone(), deployment.revision, patch);
+    let mut patch = Map::new();
+    let changed = changes(&deployment.status, &json(status, conditions));
+    if !changed.is_empty() {
+        patch.insert("status".to_owned(), Value::Object(changed));
     }
-    let patch = changes(&deployment.status, &json(status, conditions));
+    let known = deployment.annotations.get(new_set::REVISION);
+    if let Some(rollout) = new_set::rollout(stage).filter(|rollout| known != Some(rollout)) {
+        patch.insert("metadata".to_owned(), json!({ "annotations": { new_set::REVISION: rollout } }));
+    }
     if !patch.is_empty() {
-        let (key, expect) = (deployment.key.clone(), deployment.revision);
-        let patch = json!({ "status": patch });
+        let (key, expect, patch) = (deployment.key.clone(), deployment.revision, Value::Object(patch));
         plan.intents.push(Intent::Merge { key, expect, patch, subresource: Some("status") });
     }
     if let Some(when) = conditions.deadline(deployment).filter(|when| *when >= now) {
