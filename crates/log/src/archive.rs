@@ -71,4 +71,20 @@ mod tests {
         let text = serde_json::to_string(&header).expect("plain data");
         expect_test::expect![[r#"{"format":1,"incarnation":0,"first_sequence":1,"last_sequence":9,"first":1,"last":40,"prev":"0000000000000000000000000000000000000000000000000000000000000000","hash":"19581e27de7ced00ff1ce50b2047e7a567c76b1cbaebabe5ef03f7c3017bb5b7","content":"b67d951c30aaa8957f6e2061aa01286e91f801e3919a509a4b97600c287b374c","content_bytes":12345,"dropped_states":2}"#]].assert_eq(&text);
     }
+
+    #[test]
+    fn a_checkpoint_header_is_written_as_it_ever_was() {
+        let header = CheckpointHeader {
+            format: FORMAT,
+            incarnation: 0,
+            sequence: 9,
+            revision: Revision(40),
+            hash: Hash::of(b"9"),
+            at: "2026-01-02T03:04:05.000006Z".into(),
+            objects: 17,
+            content: Hash::of(b"objects"),
+        };
+        let text = serde_json::to_string(&header).expect("plain data");
+        expect_test::expect![[r#"{"format":1,"incarnation":0,"sequence":9,"revision":40,"hash":"19581e27de7ced00ff1ce50b2047e7a567c76b1cbaebabe5ef03f7c3017bb5b7","at":"2026-01-02T03:04:05.000006Z","objects":17,"content":"e4cd302972b0cf4e227de8277f328e7631b1cd98655ebf610b401514d47338f7"}"#]].assert_eq(&text);
+    }
 }

@@ -42,6 +42,21 @@ pub enum Happened {
     Gone { key: Key },
 }
 
+impl Happened {
+    /// Of an object's text after the change; none if it is gone. Only pods are parsed.
+    pub fn of(key: &Key, object: Option<&[u8]>) -> Happened {
+        let key = key.clone();
+        match object {
+            None => Happened::Gone { key },
+            Some(text) if is_pod(&key) => {
+                let pod: Value = serde_json::from_slice(text).unwrap_or_default();
+                Happened::Pod { key, facts: PodFacts::of(&pod) }
+            }
+            Some(_) => Happened::Put { key },
+        }
+    }
+}
+
 /// A step of one feed, live or as the answer to a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
@@ -177,7 +192,7 @@ impl Feeds {
         match change {
             Happened::Pod { key, facts } => self.bind(key, facts, touched),
             Happened::Put { key } => self.tell(key, true, touched),
-            Happened::Gone { key } if key.group.is_empty() && key.resource == "pods" => {
+            Happened::Gone { key } if is_pod(&key) => {
                 self.bind(key, PodFacts::default(), touched);
             }
             Happened::Gone { key } => self.tell(key, false, touched),
@@ -281,6 +296,10 @@ fn forget_reader(readers: &mut BTreeMap<Key, BTreeSet<String>>, name: &Key, node
             readers.remove(name);
         }
     }
+}
+
+fn is_pod(key: &Key) -> bool {
+    key.group.is_empty() && key.resource == "pods"
 }
 
 fn node_key(node: &str) -> Key {

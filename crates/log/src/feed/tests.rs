@@ -106,6 +106,14 @@ fn a_reader_gets_the_changes_since_its_cursor_or_a_snapshot() {
 }
 
 #[test]
+fn a_change_is_read_from_the_text_after_it() {
+    let pod = br#"{"kind":"Pod","metadata":{"namespace":"default","name":"web"},"spec":{"nodeName":"n1","serviceAccountName":"sa"}}"#;
+    assert_eq!(Happened::of(&key("pods/web"), Some(pod)), happened("pod web on n1 names serviceaccounts/sa"));
+    assert_eq!(Happened::of(&key("secrets/s"), Some(b"{}")), happened("put secrets/s"));
+    assert_eq!(Happened::of(&key("pods/web"), None), happened("gone pods/web"));
+}
+
+#[test]
 fn what_a_pod_names_follows_upstreams_graph() {
     let pod = json!({"metadata": {"namespace": "default", "name": "web"}, "spec": {
         "serviceAccountName": "sa", "imagePullSecrets": [{"name": "pull"}],
