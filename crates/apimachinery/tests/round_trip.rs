@@ -4,12 +4,12 @@
 //! is never zero, one that it always shows is always there.
 
 use proptest::prelude::*;
-use rutter_apimachinery::protobuf::{decode_message, encode_message};
+use rutter_apimachinery::protobuf::{decode_message, encode_message, encode_text};
 use rutter_apimachinery::tables::{self, Form, Message, MessageField, MessageRef, Presence, Wire};
 use serde_json::{Map, Value, json};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_message_is_read_as_it_was_written(seed: u64) {
@@ -19,6 +19,9 @@ proptest! {
             let encoded = encode_message(&message, &value).unwrap();
             let decoded = decode_message(&message, &encoded).unwrap();
             prop_assert_eq!(&decoded, &value, "{}", message.name);
+            let mut from_text = Vec::new();
+            encode_text(message, value.to_string().as_bytes(), &mut from_text).unwrap();
+            prop_assert_eq!(&from_text, &encoded, "{} as text", message.name);
         }
     }
 
