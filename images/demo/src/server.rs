@@ -64,8 +64,12 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         body.len()
     )?;
     stream.flush()?;
-    if path == "/quit" {
-        std::process::exit(1);
+    match path {
+        "/quit" => std::process::exit(1),
+        "/exit" => {
+            std::process::exit(query.strip_prefix("code=").and_then(|code| code.parse().ok()).unwrap_or(0))
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -76,7 +80,7 @@ fn page(path: &str, query: &str) -> (&'static str, String) {
         "/healthz" => ("200 OK", "ok\n".to_owned()),
         "/env" => ("200 OK", std::env::vars().map(|(name, value)| format!("{name}={value}\n")).collect()),
         "/burn" => ("200 OK", burn(query)),
-        "/quit" => ("200 OK", "good-bye\n".to_owned()),
+        "/quit" | "/exit" => ("200 OK", "good-bye\n".to_owned()),
         _ => ("404 Not Found", format!("there is nothing at {path}\n")),
     }
 }
