@@ -26,6 +26,8 @@ pub struct Config {
     pub pod_cidr: Option<String>,
     /// Cluster IPs lie in this range.
     pub service_cidr: String,
+    /// Pods of all nodes lie in this range: they see each other's own addresses.
+    pub cluster_cidr: String,
     /// Where this node's DNS server listens, on a link-local loopback address of the node; also in each pod's
     /// `resolv.conf`.
     pub cluster_dns: IpAddr,
@@ -65,6 +67,7 @@ impl Default for Config {
             max_pods: 110,
             pod_cidr: None,
             service_cidr: "10.96.0.0/12".to_owned(),
+            cluster_cidr: "10.244.0.0/16".to_owned(),
             cluster_dns: IpAddr::from([10, 96, 0, 10]),
             cluster_domain: "cluster.local".to_owned(),
             proxy: true,
@@ -110,6 +113,7 @@ impl Config {
         check_path("run-dir", &self.run_dir, RUN_DIR_CHARS_MAX)?;
         check_path("data-dir", &self.data_dir, 4096)?;
         check_range("service-cidr", &self.service_cidr)?;
+        check_range("cluster-cidr", &self.cluster_cidr)?;
         if let Some(range) = &self.pod_cidr {
             check_range("pod-cidr", range)?;
         }

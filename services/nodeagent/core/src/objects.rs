@@ -40,6 +40,11 @@ impl Objects {
         self.by_key.contains_key(key)
     }
 
+    /// The object's text.
+    pub fn raw(&self, key: &Key) -> Option<&Arc<RawValue>> {
+        self.by_key.get(key)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<RawValue>)> {
         self.by_key.iter()
     }
