@@ -1,5 +1,7 @@
 //! Laws of patches, over generated objects.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use rutter_apimachinery::patch::{json as json_patch, merge, strategic};
 use rutter_apimachinery::registry::{Registry, Resource};

@@ -1,5 +1,7 @@
 //! What is refused, and in which words: one case a rule, each a change to an object that is right.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use jiff::Timestamp;
 use rutter_apimachinery::registry::Registry;
 use rutter_apimachinery::write::{WriteCx, create};

@@ -1,5 +1,7 @@
 //! What a write makes of an object, told by what comes out of it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use jiff::Timestamp;
 use rutter_apimachinery::registry::{Registry, Resource};
 use rutter_apimachinery::status::Status;

@@ -7,7 +7,7 @@ mod field;
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use field::{Fault, FieldError, Path, quoted};
 
@@ -15,15 +15,12 @@ pub use field::{Fault, FieldError, Path, quoted};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    #[serde(default)]
-    pub kind: Cow<'static, str>,
-    #[serde(default)]
-    pub api_version: Cow<'static, str>,
+    #[serde(flatten, skip_deserializing)]
+    type_meta: TypeMeta,
     #[serde(default)]
     pub metadata: ListMeta,
-    /// `Success` or `Failure`.
     #[serde(default)]
-    pub status: Cow<'static, str>,
+    pub status: Verdict,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// One word for machines: `NotFound`, `Conflict` … Empty when there is none.
@@ -34,6 +31,24 @@ pub struct Status {
     /// The HTTP status code.
     #[serde(default)]
     pub code: u16,
+}
+
+/// Every Status is of the same kind and version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct TypeMeta;
+
+impl Serialize for TypeMeta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([("kind", "Status"), ("apiVersion", "v1")])
+    }
+}
+
+/// Whether a Status tells of something done or of something refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    Success,
+    #[default]
+    Failure,
 }
 
 /// What a Status carries of a list's metadata: a way on, when a continue token has expired.
@@ -136,7 +151,7 @@ impl Status {
     /// 200, with nothing to show.
     #[must_use]
     pub fn success() -> Status {
-        Status { status: "Success".into(), ..Status::failure(200, "", String::new()) }
+        Status { status: Verdict::Success, ..Status::failure(200, "", String::new()) }
     }
 
     /// 200: what a finished deletion answers.
@@ -339,7 +354,7 @@ impl Status {
     /// Whether this says that something went wrong.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        self.status != "Success"
+        self.status == Verdict::Failure
     }
 
     #[must_use]
@@ -359,10 +374,9 @@ impl Status {
 
     fn failure(code: u16, reason: &'static str, message: String) -> Status {
         Status {
-            kind: "Status".into(),
-            api_version: "v1".into(),
+            type_meta: TypeMeta,
             metadata: ListMeta::default(),
-            status: "Failure".into(),
+            status: Verdict::Failure,
             message,
             reason: reason.into(),
             details: None,

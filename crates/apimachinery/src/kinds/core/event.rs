@@ -18,7 +18,7 @@ pub(crate) const EVENT: Kind = Kind {
     plural: "events",
     strategy: &Event,
     columns: &[
-        string("Last Seen", "How long ago it was last seen.", |event, now| last_seen(event, now)),
+        string("Last Seen", "How long ago it was last seen.", last_seen),
         string("Type", "Normal or Warning.", |event, _| json!(text(event, "type"))),
         string("Reason", "Why it was reported, in one word.", |event, _| json!(text(event, "reason"))),
         string("Object", "What it is about.", |event, _| object(event)),

@@ -97,10 +97,8 @@ fn check_type(secret: &Value, errors: &mut Vec<FieldError>) {
                 errors.push(Path::of("data[password]").required(""));
             }
         }
-        "kubernetes.io/ssh-auth" => {
-            if text(&secret["data"], "ssh-privatekey").is_empty() {
-                errors.push(Path::of("data[ssh-privatekey]").required(""));
-            }
+        "kubernetes.io/ssh-auth" if text(&secret["data"], "ssh-privatekey").is_empty() => {
+            errors.push(Path::of("data[ssh-privatekey]").required(""));
         }
         "kubernetes.io/tls" => {
             for key in ["tls.crt", "tls.key"] {

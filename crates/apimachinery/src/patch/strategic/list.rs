@@ -21,7 +21,7 @@ pub(super) fn merge(original: Vec<Value>, patch: Vec<Value>, field: &Field) -> R
             Ok(order::ordered(merged, &patch, &server_order, None))
         };
     }
-    let Some((original, patch)) = carry_out_directives(original, patch, key)? else { return Ok(Vec::new()) };
+    let Carried { original, patch } = carry_out_directives(original, patch, key)?;
     let merged = by_key(original, &patch, key, field)?;
     Ok(order::ordered(merged, &patch, &server_order, Some(key)))
 }
@@ -35,12 +35,14 @@ fn union(mut original: Vec<Value>, patch: &[Value]) -> Vec<Value> {
     original
 }
 
-/// Deletes what `$patch: delete` names; with `$patch: replace` nothing of the original stays.
-fn carry_out_directives(
-    mut original: Vec<Value>,
+/// Both lists after the directives in the patch: what is left of the original, and what is to be merged into it.
+struct Carried {
+    original: Vec<Value>,
     patch: Vec<Value>,
-    key: &str,
-) -> Result<Option<(Vec<Value>, Vec<Value>)>, Status> {
+}
+
+/// Deletes what `$patch: delete` names; with `$patch: replace` nothing of the original stays.
+fn carry_out_directives(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<Carried, Status> {
     let mut plain_elements = Vec::with_capacity(patch.len());
     let mut replaces = false;
     for element in patch {
@@ -58,7 +60,7 @@ fn carry_out_directives(
     if replaces {
         original.clear();
     }
-    Ok(Some((original, plain_elements)))
+    Ok(Carried { original, patch: plain_elements })
 }
 
 fn by_key(mut original: Vec<Value>, patch: &[Value], key: &str, field: &Field) -> Result<Vec<Value>, Status> {
