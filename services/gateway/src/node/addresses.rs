@@ -1,0 +1,139 @@
+//! Ranges of pod addresses: each node gets one of the cluster's, held by an object of its own made with `expect: absent`
+//! in the commit that gives it (upstream: `pkg/controller/nodeipam`). It goes when the node does.
+
+use std::net::Ipv4Addr;
+
+use rutter_apimachinery::status::Status;
+use rutter_apimachinery::write::{self, Draft};
+use rutter_projection::Snapshot;
+use rutter_schemas::{Event, Key, Meta, ObjectRef, Op, Revision, Uuid, state};
+use serde_json::{Value, json};
+
+use crate::Gateway;
+use crate::store::failed;
+
+/// The cluster's range of pod addresses, cut into one for each node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PodRange {
+    base: u32,
+    bits: u8,
+}
+
+/// Every node has a /24: 254 addresses, and upstream's 110 pods at most.
+const NODE_BITS: u8 = 24;
+
+impl PodRange {
+    /// From `10.244.0.0/16`; none for what is not such a range, or too small for a node.
+    pub fn parse(cidr: &str) -> Option<PodRange> {
+        let (address, bits) = cidr.split_once('/')?;
+        let (address, bits): (Ipv4Addr, u8) = (address.parse().ok()?, bits.parse().ok()?);
+        if !(8..=NODE_BITS).contains(&bits) {
+            return None;
+        }
+        let size = 1u32 << (32 - bits);
+        Some(PodRange { base: u32::from(address) & !(size - 1), bits })
+    }
+
+    fn ranges(self) -> impl Iterator<Item = Ipv4Addr> {
+        (0..1u32 << (NODE_BITS - self.bits)).map(move |n| Ipv4Addr::from(self.base + (n << (32 - NODE_BITS))))
+    }
+}
+
+/// The object that holds a range.
+fn key(range: Ipv4Addr) -> Key {
+    Key::new("rutter.dev", "podcidrs", "", &format!("{range}-{NODE_BITS}"))
+}
+
+/// Gives a new node its range, if it brings none.
+///
+/// # Errors
+/// 500 when every range is taken.
+pub fn give(gateway: &Gateway, snapshot: &Snapshot, node: &mut Value) -> Result<Option<Draft>, Status> {
+    let has = node.pointer("/spec/podCIDR").and_then(Value::as_str).is_some_and(|range| !range.is_empty());
+    if has {
+        return Ok(None);
+    }
+    let name = node.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    for range in gateway.pod_range.ranges() {
+        if snapshot.get(&key(range)).map_err(|error| failed(&error))?.is_some() {
+            continue;
+        }
+        let text = format!("{range}/{NODE_BITS}");
+        if !node["spec"].is_object() {
+            node["spec"] = json!({});
+        }
+        node["spec"]["podCIDR"] = json!(text);
+        node["spec"]["podCIDRs"] = json!([text]);
+        return Ok(Some(taken(range, &name)));
+    }
+    Err(Status::internal("every range of pod addresses is taken"))
+}
+
+fn taken(range: Ipv4Addr, node: &str) -> Draft {
+    let name = key(range).name;
+    let uid = Uuid::new_v4().to_string();
+    let object = json!({
+        "kind": "PodCIDR",
+        "apiVersion": "rutter.dev/v1",
+        "metadata": { "name": name, "uid": uid, "creationTimestamp": write::time(jiff::Timestamp::now()) },
+        "spec": { "nodeName": node },
+    });
+    draft("PodCIDRTaken", Op::Create, about(name, uid), Revision::NONE, object)
+}
+
+/// Gives back the range of a node that is gone; none if it has none.
+///
+/// # Errors
+/// When the view can't be read.
+pub fn released(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Status> {
+    let range = node.pointer("/spec/podCIDR").and_then(Value::as_str).and_then(|text| text.split_once('/'));
+    let Some(range) = range.and_then(|(address, _)| address.parse().ok()) else { return Ok(None) };
+    let Some(record) = snapshot.get(&key(range)).map_err(|error| failed(&error))? else { return Ok(None) };
+    let mut object: Value = serde_json::from_slice(&record.object).map_err(|error| failed(&error))?;
+    if object["spec"]["nodeName"] != node["metadata"]["name"] {
+        return Ok(None);
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("resourceVersion");
+    }
+    Ok(Some(draft("PodCIDRReleased", Op::Delete, about(key(range).name, record.uid.to_string()), record.revision, object)))
+}
+
+fn about(name: String, uid: String) -> ObjectRef {
+    ObjectRef {
+        group: "rutter.dev".into(),
+        version: "v1".into(),
+        kind: "PodCIDR".into(),
+        resource: "podcidrs".into(),
+        namespace: String::new(),
+        name,
+        uid,
+    }
+}
+
+fn draft(event_type: &str, op: Op, object_ref: ObjectRef, prior: Revision, object: Value) -> Draft {
+    let event = Event {
+        event_type: event_type.to_owned(),
+        op,
+        object: object_ref,
+        prior,
+        meta: Meta::default(),
+        touches: Vec::new(),
+        state: state::encode(&object),
+    };
+    Draft { event, object, warnings: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_into_one_for_each_node() {
+        let range = PodRange::parse("10.244.0.0/22").expect("a range");
+        let cut: Vec<String> = range.ranges().map(|range| range.to_string()).collect();
+        assert_eq!(cut, ["10.244.0.0", "10.244.1.0", "10.244.2.0", "10.244.3.0"]);
+        assert_eq!(PodRange::parse("10.244.0.0/25"), None);
+        assert_eq!(PodRange::parse("10.244.0.0"), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Agents' commands: checked (own node, own pods), written like anyone's request.
