@@ -70,6 +70,11 @@ pub mod node {
         format!("{}.stats", prefix(node))
     }
 
+    /// Asks the agent whether it is there; it answers at once, with anything. Silence counts only after this failed too.
+    pub fn ping(node: &str) -> String {
+        format!("{}.ping", prefix(node))
+    }
+
     /// The agent's inbox prefix.
     pub fn inbox(node: &str) -> String {
         format!("{}.inbox", prefix(node))

@@ -46,6 +46,10 @@ impl Hearing {
         self.unanswered.clear();
     }
 
+    pub fn is_listening(&self) -> bool {
+        self.listening.is_some()
+    }
+
     /// Our connection is broken.
     pub fn deaf(&mut self) {
         self.listening = None;
