@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::error::{ProtobufError, Reason};
 use super::wire::{Datum, Reader, put_bytes, put_nested};
-use super::{DEPTH, from_json, to_json};
+use super::{DEPTH, from_json, from_text, to_json};
 use crate::tables::{self, GroupVersionKind, MessageRef};
 
 /// The bytes that every encoded object begins with.
@@ -65,14 +65,32 @@ pub fn encode(object: &Value) -> Result<Vec<u8>, ProtobufError> {
     let said = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or("");
     let (api_version, kind) = (said("apiVersion"), said("kind"));
     let message = message_of(api_version, kind)?;
-    let mut out = Vec::with_capacity(1024);
+    envelop(api_version, kind, 1024, |out| from_json::encode_into(&message, object, out, DEPTH))
+}
+
+/// As [`encode`], of an object's JSON text: what a server does with objects that it keeps as text.
+///
+/// # Errors
+/// As [`encode`], and [`Reason::RawJson`] when the text is not JSON.
+pub fn encode_object_text(api_version: &str, kind: &str, json: &[u8]) -> Result<Vec<u8>, ProtobufError> {
+    let message = message_of(api_version, kind)?;
+    envelop(api_version, kind, json.len(), |out| from_text::encode_text(message, json, out))
+}
+
+fn envelop(
+    api_version: &str,
+    kind: &str,
+    capacity: usize,
+    message: impl FnOnce(&mut Vec<u8>) -> Result<(), ProtobufError>,
+) -> Result<Vec<u8>, ProtobufError> {
+    let mut out = Vec::with_capacity(capacity);
     out.extend_from_slice(&PREFIX);
     put_nested(&mut out, 1, |out| {
         put_bytes(out, 1, api_version.as_bytes());
         put_bytes(out, 2, kind.as_bytes());
         Ok::<_, ProtobufError>(())
     })?;
-    put_nested(&mut out, 2, |out| from_json::encode_into(&message, object, out, DEPTH))?;
+    put_nested(&mut out, 2, message)?;
     put_bytes(&mut out, 3, b"");
     put_bytes(&mut out, 4, b"");
     Ok(out)

@@ -50,14 +50,15 @@ fn encode_fields(
     Ok(())
 }
 
-fn encode_field(
+/// Appends the field that `object` has under the field's name, or what stands on the wire when it has none.
+pub(super) fn encode_field(
     field: &MessageField,
     object: &Map<String, Value>,
     out: &mut Vec<u8>,
     depth: u32,
 ) -> Result<(), ProtobufError> {
-    if let (Presence::Inlined, Wire::Message(inner)) = (field.presence, &field.wire) {
-        return put_nested(out, field.number, |out| encode_fields(inner, object, out, depth));
+    if let Some(inner) = field.inlined() {
+        return put_nested(out, field.number, |out| encode_fields(&inner, object, out, depth));
     }
     let value = object.get(field.name).unwrap_or(&Value::Null);
     match (&field.wire, value) {

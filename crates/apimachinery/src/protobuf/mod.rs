@@ -12,12 +12,14 @@ mod envelope;
 mod error;
 mod form;
 mod from_json;
+mod from_text;
 mod to_json;
 mod wire;
 
-pub use envelope::{PREFIX, decode, encode, is_enveloped, watch_frame};
+pub use envelope::{PREFIX, decode, encode, encode_object_text, is_enveloped, watch_frame};
 pub use error::{ProtobufError, Reason};
 pub use from_json::encode_message;
+pub use from_text::encode_text;
 pub use to_json::decode_message;
 
 /// The media type of an encoded object.

@@ -87,15 +87,39 @@ impl Message {
     }
 }
 
+impl MessageField {
+    /// The message whose fields stand in JSON in this one's place.
+    #[must_use]
+    pub fn inlined(&self) -> Option<MessageRef> {
+        match (self.presence, &self.wire) {
+            (Presence::Inlined, Wire::Message(inner)) => Some(*inner),
+            _ => None,
+        }
+    }
+}
+
 /// Names a message of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageRef(u16);
+
+impl MessageRef {
+    #[must_use]
+    pub fn get(self) -> &'static Message {
+        &super::messages().list[self.index()]
+    }
+
+    /// Its place in the order of names.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
 
 impl std::ops::Deref for MessageRef {
     type Target = Message;
 
     fn deref(&self) -> &Message {
-        &super::messages().list[usize::from(self.0)]
+        self.get()
     }
 }
 
