@@ -1,9 +1,23 @@
 //! A pod gets its node once (`pkg/registry/core/pod/storage/storage.go`, BindingREST).
 
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use crate::json::{is_empty, text};
+use crate::json::{is_empty, items, text};
 use crate::status::{FieldError, Path};
+use crate::write::time;
+
+/// A pod that has its node is scheduled, and says since when.
+pub(super) fn tell(new: &mut Value, old: &Value, now: Timestamp) {
+    if !text(&old["spec"], "nodeName").is_empty() || text(&new["spec"], "nodeName").is_empty() {
+        return;
+    }
+    let others = items(&new["status"]["conditions"]).iter().filter(|known| known["type"] != "PodScheduled");
+    let scheduled = json!({
+        "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time(now),
+    });
+    new["status"]["conditions"] = others.cloned().chain([scheduled]).collect();
+}
 
 /// Only an unbound pod that is not being deleted can be bound, and nothing of its spec changes but the node.
 pub(super) fn validate(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
@@ -28,5 +42,22 @@ pub(super) fn validate(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     }
     if unbound != was {
         errors.push(Path::of("spec").forbidden("a binding may not change anything but the node"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_got_its_node_says_that_it_is_scheduled() {
+        let waiting = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable"});
+        let old = json!({"spec": {}, "status": {"conditions": [{"type": "x"}, waiting]}});
+        let mut new = old.clone();
+        new["spec"]["nodeName"] = json!("n");
+        tell(&mut new, &old, Timestamp::UNIX_EPOCH);
+        let scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
+            "lastTransitionTime": "1970-01-01T00:00:00Z"});
+        assert_eq!(new["status"]["conditions"], json!([{"type": "x"}, scheduled]));
     }
 }

@@ -77,6 +77,9 @@ impl Strategy for Pod {
         if cx.is_status() && text(&new["status"], "qosClass").is_empty() {
             crate::json::carry(&mut new["status"], &old["status"], "qosClass");
         }
+        if cx.subresource == "binding" {
+            binding::tell(new, old, cx.now);
+        }
     }
 
     fn validate_create(&self, pod: &Value, _: &Cx, errors: &mut Vec<FieldError>) {
