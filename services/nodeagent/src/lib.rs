@@ -1,45 +1,35 @@
 //! Runs the pods of a node: containers, networks, volumes, probes, DNS.
+//!
+//! The decisions are `rutter-nodeagent-core`'s; here is what does them. One task owns the core ([`agent`]); work runs
+//! in tasks of its own and comes back as inputs.
+//!
+//! | module | story |
+//! | --- | --- |
+//! | [`agent`] | the loop: feeds and events in, work out |
+//! | [`link`] | the node protocol, over NATS or over channels |
+//! | `runtime` | containerd over CRI, its events, its supervision; the simulation |
+//! | `disk` | volumes, the kept feed, paths |
+//! | `net` | addresses for pods, Services, DNS |
+//! | `stream` | logs, exec, connections into pods |
+//! | `probe` | questions over the network |
+//! | [`image`] | images without a registry |
+//! | `node` | the `Node` object, statistics, cgroups |
 
+mod agent;
 mod config;
-
-use tokio_util::sync::CancellationToken;
+mod disk;
+pub mod image;
+pub mod link;
+mod net;
+mod node;
+mod probe;
+mod run;
+mod runtime;
+mod stream;
+mod teardown;
+mod tls;
 
 pub use config::{Config, ConfigError, RuntimeKind};
-
-/// The two connections of a node: what is small and urgent, and what is large and patient.
-#[derive(Clone, Debug)]
-pub struct Connections {
-    /// Commands, feeds, statistics.
-    pub control: async_nats::Client,
-    /// Streams: logs, exec, port-forward.
-    pub data: async_nats::Client,
-}
-
-/// Why an agent could not start or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    #[error("the configuration can't be run")]
-    Config(#[from] ConfigError),
-}
-
-/// Runs a node until `shutdown` is cancelled. Pods and containerd go on running after it returns; the next run adopts
-/// them. [`teardown`] ends them.
-///
-/// # Errors
-/// When the configuration can't be run or containerd doesn't start. A lost connection is no error.
-pub async fn run(cfg: Config, nats: Connections, shutdown: CancellationToken) -> Result<(), AgentError> {
-    cfg.check()?;
-    let _ = nats;
-    shutdown.cancelled().await;
-    Ok(())
-}
-
-/// Ends everything this node has on the machine: pods, containerd, mounts, network namespaces, its nft table, its
-/// cgroups. Images and the last feed stay in `data_dir`. Safe to repeat.
-///
-/// # Errors
-/// The first thing that could not be removed; the rest has been tried.
-pub async fn teardown(cfg: &Config) -> Result<(), AgentError> {
-    cfg.check()?;
-    Ok(())
-}
+pub use run::{AgentError, Connections, run, run_on};
+pub use runtime::containerd::ContainerdError;
+pub use teardown::{TeardownError, teardown};

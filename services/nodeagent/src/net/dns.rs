@@ -35,7 +35,11 @@ pub(crate) enum DnsError {
 ///
 /// # Errors
 /// When it can't listen.
-pub(super) async fn run(address: IpAddr, zone: Arc<RwLock<Zone>>, stop: CancellationToken) -> Result<(), DnsError> {
+pub(super) async fn run(
+    address: IpAddr,
+    zone: Arc<RwLock<Zone>>,
+    stop: CancellationToken,
+) -> Result<(), DnsError> {
     // That it is there already is as good; anything else shows when listening fails.
     ip("add", address).await;
     serve(address, zone, stop).await
@@ -49,7 +53,8 @@ pub(super) async fn forget_address(address: IpAddr) {
 /// `ip address add|del <address> dev lo`: there is no dummy link type on every kernel, and loopback will do.
 async fn ip(verb: &str, address: IpAddr) {
     let bits = if address.is_ipv4() { 32 } else { 128 };
-    let output = Command::new("ip").args(["address", verb, &format!("{address}/{bits}"), "dev", "lo"]).output().await;
+    let output =
+        Command::new("ip").args(["address", verb, &format!("{address}/{bits}"), "dev", "lo"]).output().await;
     match output {
         Ok(output) if output.status.success() => {}
         Ok(output) => tracing::debug!(said = %String::from_utf8_lossy(&output.stderr), verb, "ip address"),
@@ -79,7 +84,10 @@ fn elsewhere(own: IpAddr) -> Option<TokioResolver> {
     if config.name_servers.is_empty() {
         return None;
     }
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build().ok()
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(options)
+        .build()
+        .ok()
 }
 
 struct Handler {
@@ -103,7 +111,11 @@ impl Said {
 
 #[async_trait::async_trait]
 impl RequestHandler for Handler {
-    async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, mut out: R) -> ResponseInfo {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        mut out: R,
+    ) -> ResponseInfo {
         let said = match request.request_info() {
             Ok(info) => self.answer(&Name::from(info.query.name()), info.query.query_type()).await,
             Err(_) => Said::error(ResponseCode::FormErr),
@@ -112,7 +124,13 @@ impl RequestHandler for Handler {
         metadata.response_code = said.code;
         metadata.authoritative = said.ours;
         metadata.recursion_available = self.elsewhere.is_some();
-        let response = MessageResponseBuilder::from_message_request(request).build(metadata, &said.records, [], said.soa.iter(), []);
+        let response = MessageResponseBuilder::from_message_request(request).build(
+            metadata,
+            &said.records,
+            [],
+            said.soa.iter(),
+            [],
+        );
         match out.send_response(response).await {
             Ok(info) => info,
             Err(error) => {
@@ -137,8 +155,12 @@ impl Handler {
                 self.follow_aliases(&mut records, kind).await;
                 Said { code: ResponseCode::NoError, records, soa: None, ours: true }
             }
-            Answer::NoData => Said { code: ResponseCode::NoError, records: Vec::new(), soa: soa(), ours: true },
-            Answer::NoName => Said { code: ResponseCode::NXDomain, records: Vec::new(), soa: soa(), ours: true },
+            Answer::NoData => {
+                Said { code: ResponseCode::NoError, records: Vec::new(), soa: soa(), ours: true }
+            }
+            Answer::NoName => {
+                Said { code: ResponseCode::NXDomain, records: Vec::new(), soa: soa(), ours: true }
+            }
             Answer::NotOurs => self.elsewhere(name, kind).await,
         }
     }
@@ -149,7 +171,9 @@ impl Handler {
             return;
         }
         for _ in 0..ALIASES {
-            let Some(RData::CNAME(CNAME(target))) = records.last().map(|record| record.data.clone()) else { return };
+            let Some(RData::CNAME(CNAME(target))) = records.last().map(|record| record.data.clone()) else {
+                return;
+            };
             let found = self.elsewhere(&target, kind).await.records;
             if found.is_empty() {
                 return;
@@ -202,7 +226,15 @@ fn record(name: &Name, data: &Data) -> Option<Record> {
 /// What negative answers carry, so that resolvers keep them no longer than positive ones (RFC 2308).
 fn start_of_authority(domain: &str) -> Option<Record> {
     let name = |text: String| Name::from_utf8(text).ok();
-    let (zone, master, contact) = (name(format!("{domain}."))?, name(format!("ns.dns.{domain}."))?, name(format!("hostmaster.{domain}."))?);
+    let (zone, master, contact) = (
+        name(format!("{domain}."))?,
+        name(format!("ns.dns.{domain}."))?,
+        name(format!("hostmaster.{domain}."))?,
+    );
     let ttl = i32::try_from(TTL_S).ok()?;
-    Some(Record::from_rdata(zone, TTL_S, RData::SOA(SOA::new(master, contact, 1, 7200, 1800, 86_400, TTL_S.min(ttl.unsigned_abs())))))
+    Some(Record::from_rdata(
+        zone,
+        TTL_S,
+        RData::SOA(SOA::new(master, contact, 1, 7200, 1800, 86_400, TTL_S.min(ttl.unsigned_abs()))),
+    ))
 }

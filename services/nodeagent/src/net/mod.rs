@@ -87,7 +87,11 @@ async fn keep(mut services: Services, mut objects: watch::Receiver<Arc<Objects>>
             services.changed(key, None);
         }
         known = now;
-        let refused = services.apply().await.inspect_err(|error| tracing::error!(%error, "Services are not up to date")).is_err();
+        let refused = services
+            .apply()
+            .await
+            .inspect_err(|error| tracing::error!(%error, "Services are not up to date"))
+            .is_err();
         tokio::select! {
             changed = objects.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(AGAIN), if refused => {}

@@ -85,7 +85,8 @@ impl Services {
         {
             let mut zone = self.zone.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             for key in &touched {
-                let slices: Vec<EndpointSlice> = self.slices.get(key).into_iter().flat_map(|all| all.values().cloned()).collect();
+                let slices: Vec<EndpointSlice> =
+                    self.slices.get(key).into_iter().flat_map(|all| all.values().cloned()).collect();
                 let service = self.services.get(key).map(|service| (service, &slices[..]));
                 zone.set(key, service);
                 if let Some(proxy) = &mut self.proxy {

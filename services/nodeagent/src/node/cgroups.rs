@@ -1,0 +1,95 @@
+//! The cgroups of a node's pods: what they use, and that nothing of them is left behind. Both hierarchies are known:
+//! v1 with a directory per controller, v2 with one for all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::runtime::cgroup_root;
+
+const MOUNT: &str = "/sys/fs/cgroup";
+
+/// Every directory that is this cgroup's in some hierarchy.
+fn hierarchies(cgroup: &str) -> Vec<PathBuf> {
+    let relative = cgroup.trim_start_matches('/');
+    let mounts = fs::read_dir(MOUNT).into_iter().flatten().flatten().map(|entry| entry.path());
+    let all = mounts.chain([PathBuf::from(MOUNT)]).map(|mount| mount.join(relative));
+    let mut found: Vec<PathBuf> = all.filter(|dir| dir.is_dir()).collect();
+    found.sort();
+    found.dedup_by_key(|dir| dir.canonicalize().unwrap_or_default());
+    found
+}
+
+/// CPU time of a cgroup and all below it, in nanoseconds.
+pub(crate) fn cpu_nanoseconds(cgroup: &str) -> u64 {
+    let relative = cgroup.trim_start_matches('/');
+    let v1 = ["cpuacct", "cpu,cpuacct"]
+        .map(|name| Path::new(MOUNT).join(name).join(relative).join("cpuacct.usage"));
+    if let Some(usage) = v1.iter().find_map(|path| read_number(path)) {
+        return usage;
+    }
+    let stat = fs::read_to_string(Path::new(MOUNT).join(relative).join("cpu.stat")).unwrap_or_default();
+    field(&stat, "usage_usec").unwrap_or(0) * 1000
+}
+
+/// Memory in use that can't be dropped at once: usage less inactive file pages, as `metrics.k8s.io` counts.
+pub(crate) fn memory_bytes(cgroup: &str) -> u64 {
+    let relative = cgroup.trim_start_matches('/');
+    let v1 = Path::new(MOUNT).join("memory").join(relative);
+    let v2 = Path::new(MOUNT).join(relative);
+    let (usage, stat, inactive) = match read_number(&v1.join("memory.usage_in_bytes")) {
+        Some(usage) => (usage, v1.join("memory.stat"), "total_inactive_file"),
+        None => {
+            (read_number(&v2.join("memory.current")).unwrap_or(0), v2.join("memory.stat"), "inactive_file")
+        }
+    };
+    let stat = fs::read_to_string(stat).unwrap_or_default();
+    usage.saturating_sub(field(&stat, inactive).unwrap_or(0))
+}
+
+fn read_number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+/// The cgroup of a container.
+pub(crate) fn container(node: &str, uid: &str, id: &str) -> String {
+    format!("{}/pod{uid}/{id}", cgroup_root(node))
+}
+
+/// Takes away what the runtime leaves of a pod.
+pub(crate) fn remove_pod(node: &str, uid: &str) {
+    remove_tree(&format!("{}/pod{uid}", cgroup_root(node)));
+}
+
+/// Takes away the cgroups of the whole node; the parent too, when no other node is in it.
+pub(crate) fn remove_node(node: &str) {
+    remove_tree(&cgroup_root(node));
+    for dir in hierarchies("/rutter") {
+        let _ = fs::remove_dir(dir);
+    }
+}
+
+fn remove_tree(cgroup: &str) {
+    for dir in hierarchies(cgroup) {
+        // The kernel takes a moment to let go of a cgroup whose last process has just ended.
+        for _ in 0..20 {
+            if remove_dirs(&dir) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// The files in it are the kernel's: only directories are removed, the deepest first.
+fn remove_dirs(dir: &Path) -> bool {
+    let children = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    children.filter(|path| path.is_dir()).for_each(|child| {
+        remove_dirs(&child);
+    });
+    fs::remove_dir(dir).is_ok() || !dir.exists()
+}

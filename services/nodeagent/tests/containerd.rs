@@ -1,0 +1,135 @@
+//! Pods on real containerd, from the feed to the process and back.
+
+mod support;
+
+use serde_json::json;
+use support::{IMAGE, Node, can_run_containers};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_lives_its_life() {
+    if !can_run_containers() {
+        return;
+    }
+    let node = Node::start(1).await;
+    node.put("configmaps", "settings", json!({"data": {"color": "red", "shape": "round"}})).await;
+    node.put_pod(
+        "web",
+        json!({
+            "containers": [{
+                "name": "web",
+                "env": [
+                    {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                    {"name": "COLOR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "color"}}},
+                ],
+                "volumeMounts": [
+                    {"name": "settings", "mountPath": "/settings"},
+                    {"name": "scratch", "mountPath": "/scratch"},
+                ],
+                "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+                "livenessProbe": {"exec": {"command": ["/demo", "cat", "/settings/color"]}, "periodSeconds": 1},
+            }],
+            "volumes": [
+                {"name": "settings", "configMap": {"name": "settings"}},
+                {"name": "scratch", "emptyDir": {"medium": "Memory"}},
+            ],
+        }),
+    )
+    .await;
+    let status = node.until_ready("web").await;
+    assert_eq!(status["phase"], "Running");
+    let ip = status["podIP"].as_str().expect("an address").to_owned();
+    assert!(ip.starts_with("10.251.1."), "{ip}");
+    let body = get(&ip, "/").await;
+    assert!(body.starts_with("web"), "{body}");
+    let env = get(&ip, "/env").await;
+    assert!(env.contains(&format!("POD_IP={ip}\n")) && env.contains("COLOR=red\n"), "{env}");
+
+    let id = status["containerStatuses"][0]["containerID"].clone();
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), get(&ip, "/exit?code=3")).await;
+    let status = node
+        .until_status("web", "the container was started again", |status| {
+            let one = &status["containerStatuses"][0];
+            one["restartCount"] == 1 && one["ready"] == true
+        })
+        .await;
+    let one = &status["containerStatuses"][0];
+    assert_ne!(one["containerID"], id);
+    assert_eq!(one["lastState"]["terminated"]["exitCode"], 3);
+    assert_eq!(one["lastState"]["terminated"]["containerID"], id);
+
+    node.delete_pod("web", 10).await;
+    node.until("the pod is deleted", |world| world.deleted.contains(&"web".to_owned())).await;
+    let world = node.world.lock().expect("no panic");
+    let facts: Vec<&str> = world.told.iter().map(|(_, fact, _)| fact.as_str()).collect();
+    assert!(facts.contains(&"ContainerStarted") && facts.contains(&"PodReady"), "{facts:?}");
+    drop(world);
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_keep_their_ids_over_a_crash_of_the_agent() {
+    if !can_run_containers() {
+        return;
+    }
+    let mut node = Node::start(2).await;
+    node.put_pod("web", json!({"containers": [{"name": "web"}]})).await;
+    let before = node.until_ready("web").await["containerStatuses"][0].clone();
+    node.put_pod("other", json!({"containers": [{"name": "web"}]})).await;
+    node.until_ready("other").await;
+    node.crash().await;
+    node.resume();
+    node.put_pod("third", json!({"containers": [{"name": "web"}]})).await;
+    node.until_ready("third").await;
+    assert_eq!(node.status("web")["containerStatuses"][0], before);
+    let ip = node.status("web")["podIP"].as_str().expect("an address").to_owned();
+    assert!(get(&ip, "/").await.starts_with("web"));
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_config_map_follow_it_and_last_words_are_kept() {
+    if !can_run_containers() {
+        return;
+    }
+    let node = Node::start(3).await;
+    node.put("configmaps", "m", json!({"data": {"k": "one"}})).await;
+    let volumes = json!([{"name": "m", "configMap": {"name": "m"}}]);
+    node.put_pod("web", json!({"containers": [{"name": "web"}], "volumes": volumes})).await;
+    node.until_ready("web").await;
+    let file = node.cfg.data_dir.join("pods/uid-web/volumes/m/k");
+    assert_eq!(std::fs::read_to_string(&file).expect("it is mounted"), "one");
+    node.put("configmaps", "m", json!({"data": {"k": "two"}})).await;
+    node.until("the file has changed", |_| std::fs::read_to_string(&file).is_ok_and(|text| text == "two"))
+        .await;
+
+    let args = json!(["exit", "7", "good", "bye"]);
+    node.put_pod("job", json!({"restartPolicy": "Never", "containers": [{"name": "job", "args": args}]}))
+        .await;
+    let status = node.until_status("job", "the job has failed", |status| status["phase"] == "Failed").await;
+    let end = &status["containerStatuses"][0]["state"]["terminated"];
+    assert_eq!((&end["exitCode"], &end["message"]), (&json!(7), &json!("good bye")));
+    assert_eq!(node.log("job", "job", 0), "good bye\n");
+
+    node.put_pod(
+        "lost",
+        json!({"containers": [{"name": "c", "image": "rutter/none:1", "imagePullPolicy": "Never"}]}),
+    )
+    .await;
+    node.until_status("lost", "the image is missing", |status| {
+        status["containerStatuses"][0]["state"]["waiting"]["reason"] == "ErrImageNeverPull"
+    })
+    .await;
+    assert!(IMAGE.starts_with("rutter/"));
+    node.end().await;
+}
+
+/// The body of an answer.
+async fn get(ip: &str, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect((ip, 8080)).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {ip}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text).await;
+    text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+}
