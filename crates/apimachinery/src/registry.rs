@@ -311,6 +311,16 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_known_at_build_time_was_published() {
+        for resource in Registry::builtin().resources().iter().filter(|resource| !resource.group.contains("rutter")) {
+            let facts = tables::resource(&resource.group, &resource.version, &resource.plural);
+            assert_eq!(facts.map(|facts| facts.kind), Some(resource.kind.as_ref()), "{resource:?}");
+            assert!(resource.message.is_some(), "{resource:?}");
+            assert!(!resource.schema().kinds.is_empty(), "{resource:?}");
+        }
+    }
+
+    #[test]
     fn a_resource_added_again_replaces_the_one_before() {
         let mut registry = Registry::of(&[&DEPLOYMENT, &POD]);
         let mut pods = (*registry.by_kind("", "v1", "Pod").unwrap()).clone();

@@ -3,6 +3,8 @@
 //! What is generated is JSON as upstream would show it: a pointer is there or not, a value that JSON leaves out when it is zero
 //! is never zero, one that it always shows is always there.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use rutter_apimachinery::protobuf::{decode_message, encode_message, encode_text};
 use rutter_apimachinery::tables::{self, Form, Message, MessageField, MessageRef, Presence, Wire};
