@@ -3,6 +3,7 @@
 //! The tables are bare facts in lines of text, checked in beside the generator; `crates/apimachinery` reads them at run
 //! time. The same facts always give the same bytes, so that `--check` can say whether the tables are current.
 
+mod go_fields;
 mod messages;
 mod operations;
 mod resources;
@@ -27,6 +28,10 @@ struct Args {
     /// The folder the tables are in.
     #[arg(long, default_value = "schemas/tables")]
     out: PathBuf,
+    /// The folder that holds Kubernetes' Go modules side by side (its staging/src/k8s.io). Remakes the facts that only the Go
+    /// types tell, and nothing else.
+    #[arg(long)]
+    go: Option<PathBuf>,
     /// Writes nothing; fails when a table is not what would be written.
     #[arg(long)]
     check: bool,
@@ -34,6 +39,11 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    if let Some(sources) = &args.go {
+        let facts = go_fields::facts(&fact(&args.spec, "protobuf-1.36.json")?, sources)?;
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("facts/go-fields.txt");
+        return fs::write(&path, facts).with_context(|| format!("writing {}", path.display()));
+    }
     for (name, text) in tables(&args.spec)? {
         let path = args.out.join(name);
         if args.check {
