@@ -1,6 +1,7 @@
 //! Admission: what the cluster, rather than the kind, says about a write. The place for quotas, limits, policies and
 //! webhooks; what is here needs no configuration. It runs inside the executor's decision, so a retry admits anew.
 
+pub mod defaults;
 pub mod namespace;
 
 use rutter_apimachinery::status::Status;
@@ -53,7 +54,17 @@ pub fn create(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Admitt
     if service::is_service(call) {
         admitted.companions.0 = service::taken(call, snapshot, None, &mut admitted.object)?;
     }
+    if is_namespace(call) {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        if !name.is_empty() {
+            admitted.companions.0 = defaults::of_namespace(&call.gateway, snapshot, name)?;
+        }
+    }
     Ok(admitted)
+}
+
+fn is_namespace(call: &Call) -> bool {
+    call.resource.group.is_empty() && call.resource.plural == "namespaces"
 }
 
 /// # Errors
@@ -69,7 +80,7 @@ pub fn update(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) ->
 /// # Errors
 /// 403 for what the cluster stands on.
 pub fn delete(call: &Call, _before: &Value) -> Result<(), Status> {
-    if call.resource.group.is_empty() && call.resource.plural == "namespaces" {
+    if is_namespace(call) {
         return namespace::admit_delete(&call.info.name);
     }
     Ok(())

@@ -9,6 +9,7 @@ use rutter_runtime::metrics::Metrics as Readiness;
 
 use crate::authn::token::Tokens;
 use crate::metrics::Metrics;
+use crate::node::addresses::PodRange;
 use crate::node::dial::Dialler;
 use crate::pins::Pins;
 use crate::service::Ranges;
@@ -30,8 +31,11 @@ pub struct Parts {
     pub pins: Pins,
     pub openapi: crate::pages::OpenApi,
     pub ranges: Ranges,
+    pub pod_range: PodRange,
     pub metrics: Metrics,
     pub readiness: Readiness,
+    /// Whom clients may trust, PEM: for every namespace's `kube-root-ca.crt`.
+    pub ca_pem: String,
     /// Where clients reach us: for `kubernetes` Service's endpoints and discovery.
     pub address: IpAddr,
     pub port: u16,

@@ -60,6 +60,13 @@ pub fn status(status: &Status, accept: Option<&str>) -> Response<Body> {
     response
 }
 
+/// 201 for an act upon an object, which has nothing to show (binding, eviction).
+pub fn created() -> Response<Body> {
+    let mut success = Status::success();
+    success.code = StatusCode::CREATED.as_u16();
+    status(&success, None)
+}
+
 /// Adds one `Warning` header each (RFC 7234, code 299, as upstream's warning package writes them).
 pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
     for warning in warnings {

@@ -96,7 +96,13 @@ pub fn released(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Stat
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
     }
-    Ok(Some(draft("PodCIDRReleased", Op::Delete, about(key(range).name, record.uid.to_string()), record.revision, object)))
+    Ok(Some(draft(
+        "PodCIDRReleased",
+        Op::Delete,
+        about(key(range).name, record.uid.to_string()),
+        record.revision,
+        object,
+    )))
 }
 
 fn about(name: String, uid: String) -> ObjectRef {

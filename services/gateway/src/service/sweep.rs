@@ -1,5 +1,5 @@
-//! Gives back what belonged to Services that others deleted: a namespace that ended, an owner that was collected. Two
-//! gateways that sweep at once release once: the second finds the claim gone.
+//! Gives back what belonged to Services and nodes that others deleted: a namespace that ended, an owner that was
+//! collected. Two gateways that sweep at once release once: the second finds the claim gone.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Claim;
 use crate::Gateway;
 use crate::authn::User;
+use crate::node::addresses;
 use crate::store::{Intent, Plan};
 
 /// Follows the log until `stop`.
@@ -34,19 +35,36 @@ pub async fn run(gateway: Gateway, view: View, stop: CancellationToken) {
 }
 
 async fn release(gateway: &Gateway, frame: &Arc<Applied>) {
-    let gone = frame.changes.iter().filter(|change| {
-        change.after.is_none() && change.key.group.is_empty() && change.key.resource == "services"
-    });
-    for change in gone {
+    for change in frame.changes.iter().filter(|change| change.after.is_none() && change.key.group.is_empty())
+    {
         let Some(last) = change.last.as_ref().or(change.before.as_ref()) else { continue };
-        let Ok(service) = serde_json::from_slice::<Value>(&last.object) else { continue };
-        if let Err(status) = release_of(gateway, &change.key, &service).await {
-            tracing::warn!(service = %change.key, why = %status.message, "its addresses stay taken");
+        let released = match change.key.resource.as_str() {
+            "services" => release_of_service(gateway, &change.key, &parsed(&last.object)).await,
+            "nodes" => release_of_node(gateway, &change.key, &parsed(&last.object)).await,
+            _ => continue,
+        };
+        if let Err(status) = released {
+            tracing::warn!(object = %change.key, why = %status.message, "its addresses stay taken");
         }
     }
 }
 
-async fn release_of(gateway: &Gateway, service: &Key, last: &Value) -> Result<(), Status> {
+fn parsed(object: &[u8]) -> Value {
+    serde_json::from_slice(object).unwrap_or_default()
+}
+
+async fn release_of_node(gateway: &Gateway, node: &Key, last: &Value) -> Result<(), Status> {
+    let intent = Intent::of(&User::service("gateway"));
+    let decide = |snapshot: &rutter_projection::Snapshot| {
+        // A node of the same name may be back, with the same range.
+        let back = snapshot.get(node).map_err(|error| crate::store::failed(&error))?.is_some();
+        let draft = if back { None } else { addresses::released(snapshot, last)? };
+        Ok(Plan::many(draft.into_iter().collect(), format!("{node} is gone"), ()))
+    };
+    gateway.store.write(&intent, Subject::new("", "nodes"), &node.name, decide).await.map(drop)
+}
+
+async fn release_of_service(gateway: &Gateway, service: &Key, last: &Value) -> Result<(), Status> {
     let intent = Intent::of(&User::service("gateway"));
     let registry = gateway.registry();
     let subject = Subject::new("", "services");

@@ -1,6 +1,6 @@
 //! `pods/binding`: puts a pod on a node, once (pkg/registry/core/pod/storage/storage.go, BindingREST).
 
-use http::{Response, StatusCode};
+use http::Response;
 use rutter_apimachinery::status::{Status, Subject};
 use rutter_apimachinery::write;
 use rutter_projection::Snapshot;
@@ -22,10 +22,7 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let intent = Intent::of(&call.user).rehearsed(dry_run);
     let decide = |snapshot: &Snapshot| decide(&call, snapshot, &binding, &target);
     call.gateway.store.write(&intent, call.subject(), &call.info.name, decide).await?;
-    let success = Status { code: 201, ..Status::success() };
-    let mut response = respond::status(&success, None);
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    Ok(respond::created())
 }
 
 fn target(binding: &Value) -> Result<String, Status> {

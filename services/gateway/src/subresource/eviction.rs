@@ -1,7 +1,7 @@
 //! `pods/eviction`: a deletion that respects PodDisruptionBudgets (pkg/registry/core/pod/storage/eviction.go). The commit
 //! guards each budget it rested on, so that two evictions never share one room.
 
-use http::{Response, StatusCode};
+use http::Response;
 use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::selector::LabelSelector;
 use rutter_apimachinery::status::{Cause, Status};
@@ -27,9 +27,7 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let intent = Intent::of(&call.user).rehearsed(dry_run);
     let decide = |snapshot: &Snapshot| decide(&call, snapshot, &options);
     call.gateway.store.write(&intent, call.subject(), &call.info.name, decide).await?;
-    let mut response = respond::status(&Status { code: 201, ..Status::success() }, None);
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    Ok(respond::created())
 }
 
 fn decide(call: &Call, snapshot: &Snapshot, options: &DeleteOptions) -> Result<Plan<()>, Status> {

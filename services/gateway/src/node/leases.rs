@@ -1,1 +1,0 @@
-//! Node leases: renewed in the log once per 20 s, all nodes in one commit.
