@@ -3,6 +3,8 @@
 //! A plan is decided on a controller's own view and committed on that view's revision; here nothing is decided
 //! again. What doesn't hold any more is refused, and the controller plans anew.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use rutter_apimachinery::write::{self, DeleteOptions, Deletion, Draft, Precondit
 use rutter_controller::{Intent, Plan, Propagation, Settled};
 use rutter_log::executor::{Decision, End, Executor, Failure, Limits};
 use rutter_projection::Snapshot;
-use rutter_schemas::{Actor, Event, Key, Rejection, Revision, Scope, Uuid, state};
+use rutter_schemas::{Actor, Event, Key, Op, Rejection, Revision, Scope, Uuid, state};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -129,12 +131,13 @@ impl PlanExecutor {
 
     fn decide(&self, controller: &str, plan: &Plan, snapshot: &Snapshot) -> Result<Decision, PlanError> {
         let mut guards = plan.guards.clone();
-        let mut events = Vec::with_capacity(plan.intents.len());
+        let mut page = Page::default();
         for intent in &plan.intents {
-            if let Some(event) = self.event(controller, intent, snapshot, &mut guards)? {
-                events.push(event);
-            }
+            self.carry_out(controller, intent, snapshot, &mut page, &mut guards)?;
         }
+        let entries = page.entries.into_iter();
+        let events: Vec<Event> =
+            entries.map(|entry| self.rest(&entry.resource, entry.draft)).collect::<Result<_, _>>()?;
         if events.is_empty() {
             return Ok(Decision::Nothing);
         }
@@ -151,29 +154,41 @@ impl PlanExecutor {
         Ok(Decision::Propose { id, text: commit.encode() })
     }
 
-    fn event(
+    fn carry_out(
         &self,
         controller: &str,
         intent: &Intent,
         snapshot: &Snapshot,
+        page: &mut Page,
         guards: &mut Vec<Scope>,
-    ) -> Result<Option<Event>, PlanError> {
+    ) -> Result<(), PlanError> {
         match intent {
-            Intent::Create { object } => self.birth(controller, object.clone(), snapshot, guards).map(Some),
+            Intent::Create { object } => {
+                let entry = self.birth(controller, object.clone(), snapshot, guards)?;
+                page.entries.push(entry);
+                Ok(())
+            }
             Intent::Merge { key, expect, patch, subresource } => {
-                let (resource, before) = self.standing(key, *expect, snapshot)?;
+                let (resource, before) = self.standing(key, *expect, snapshot, page)?;
                 let mut after = before.clone();
                 json_patch::merge(&mut after, patch);
-                self.change(controller, &resource, subresource.unwrap_or(""), &before, after)
+                let draft = change(controller, &resource, subresource.unwrap_or(""), &before, after)?;
+                page.write(resource, before, draft);
+                Ok(())
             }
             Intent::Replace { key, expect, object, subresource } => {
-                let (resource, before) = self.standing(key, *expect, snapshot)?;
-                self.change(controller, &resource, subresource.unwrap_or(""), &before, object.clone())
+                let (resource, before) = self.standing(key, *expect, snapshot, page)?;
+                let draft =
+                    change(controller, &resource, subresource.unwrap_or(""), &before, object.clone())?;
+                page.write(resource, before, draft);
+                Ok(())
             }
             Intent::Delete { key, expect, uid, grace_seconds, propagation } => {
-                let (resource, before) = self.standing(key, *expect, snapshot)?;
+                let (resource, before) = self.standing(key, *expect, snapshot, page)?;
                 let options = options(uid.clone(), *grace_seconds, *propagation);
-                self.death(controller, &resource, &before, &options)
+                let draft = death(controller, &resource, &before, &options)?;
+                page.write(resource, before, draft);
+                Ok(())
             }
         }
     }
@@ -184,7 +199,7 @@ impl PlanExecutor {
         mut object: Value,
         snapshot: &Snapshot,
         guards: &mut Vec<Scope>,
-    ) -> Result<Event, PlanError> {
+    ) -> Result<Entry, PlanError> {
         let resource = self.resource_of(&object)?;
         let namespace = text(&object, "/metadata/namespace").to_owned();
         if resource.namespaced {
@@ -196,34 +211,7 @@ impl PlanExecutor {
         }
         let cx = cx(controller, &namespace, "");
         let draft = write::create(&resource, "", object, &cx)?;
-        Ok(self.rest(&resource, draft)?)
-    }
-
-    fn change(
-        &self,
-        controller: &str,
-        resource: &Resource,
-        subresource: &str,
-        before: &Value,
-        after: Value,
-    ) -> Result<Option<Event>, PlanError> {
-        let cx = cx(controller, text(before, "/metadata/namespace"), text(before, "/metadata/name"));
-        let draft = write::update(resource, subresource, before, after, &cx)?;
-        Ok(draft.map(|draft| self.rest(resource, draft)).transpose()?)
-    }
-
-    fn death(
-        &self,
-        controller: &str,
-        resource: &Resource,
-        before: &Value,
-        options: &DeleteOptions,
-    ) -> Result<Option<Event>, PlanError> {
-        let cx = cx(controller, text(before, "/metadata/namespace"), text(before, "/metadata/name"));
-        match write::delete(resource, before, options, &cx)? {
-            Deletion::Removed(draft) | Deletion::Marked(draft) => Ok(Some(self.rest(resource, draft)?)),
-            Deletion::Pending(_) => Ok(None),
-        }
+        Ok(Entry { resource, before: Value::Null, draft })
     }
 
     /// The event as it may rest in the log: sealed where its kind is.
@@ -236,13 +224,18 @@ impl PlanExecutor {
         Ok(event)
     }
 
-    /// The object that a plan is about, in clear and with its resourceVersion, if it is still as expected.
+    /// The object that a plan is about, in clear and with its resourceVersion, if it is still as expected, or as
+    /// this plan has already written it.
     fn standing(
         &self,
         key: &Key,
         expect: Revision,
         snapshot: &Snapshot,
+        page: &Page,
     ) -> Result<(Arc<Resource>, Value), PlanError> {
+        if let Some(entry) = page.entry(key) {
+            return Ok((entry.resource.clone(), entry.standing()));
+        }
         let Some(record) = snapshot.get(key)? else {
             return Err(PlanError::Stale { at: snapshot.revision() });
         };
@@ -275,6 +268,82 @@ impl PlanExecutor {
             },
         }
     }
+}
+
+/// What a plan has written so far: one entry per object, in the order of the intents.
+#[derive(Default)]
+struct Page {
+    entries: Vec<Entry>,
+    places: HashMap<Key, usize>,
+}
+
+struct Entry {
+    resource: Arc<Resource>,
+    /// The object as it stood before the plan; null when the plan makes it.
+    before: Value,
+    draft: Draft,
+}
+
+impl Page {
+    /// Enters what an intent came to. A second intent on one object is recorded with the first, as one event.
+    fn write(&mut self, resource: Arc<Resource>, before: Value, draft: Option<Draft>) {
+        let Some(draft) = draft else { return };
+        match self.places.entry(draft.event.object.key()) {
+            Occupied(place) => self.entries[*place.get()].amend(draft),
+            Vacant(place) => {
+                place.insert(self.entries.len());
+                self.entries.push(Entry { resource, before, draft });
+            }
+        }
+    }
+
+    fn entry(&self, key: &Key) -> Option<&Entry> {
+        self.places.get(key).map(|place| &self.entries[*place])
+    }
+}
+
+impl Entry {
+    /// The object as the plan has it, with the resourceVersion that it was read at.
+    fn standing(&self) -> Value {
+        let mut object = self.draft.object.clone();
+        object["metadata"]["resourceVersion"] = self.before["metadata"]["resourceVersion"].clone();
+        object
+    }
+
+    /// The later draft from the first before; a change of status gives its name up to any other.
+    fn amend(&mut self, later: Draft) {
+        let first = std::mem::replace(&mut self.draft, later);
+        let event = &mut self.draft.event;
+        let after = Some(&self.draft.object).filter(|_| event.op != Op::Delete);
+        event.touches = rutter_schemas::touches(Some(&self.before), after, &event.object);
+        if event.event_type.ends_with("StatusChanged") {
+            event.event_type = first.event.event_type;
+        }
+    }
+}
+
+fn change(
+    controller: &str,
+    resource: &Resource,
+    subresource: &str,
+    before: &Value,
+    after: Value,
+) -> Result<Option<Draft>, Status> {
+    let cx = cx(controller, text(before, "/metadata/namespace"), text(before, "/metadata/name"));
+    write::update(resource, subresource, before, after, &cx)
+}
+
+fn death(
+    controller: &str,
+    resource: &Resource,
+    before: &Value,
+    options: &DeleteOptions,
+) -> Result<Option<Draft>, Status> {
+    let cx = cx(controller, text(before, "/metadata/namespace"), text(before, "/metadata/name"));
+    Ok(match write::delete(resource, before, options, &cx)? {
+        Deletion::Removed(draft) | Deletion::Marked(draft) => Some(draft),
+        Deletion::Pending(_) => None,
+    })
 }
 
 fn failed(controller: &str, plan: &Plan, why: &str) -> Settled {
@@ -321,4 +390,38 @@ fn options(uid: Option<String>, grace: Option<i64>, propagation: Option<Propagat
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn two_intents_on_one_object_are_one_event() {
+        let registry = Registry::builtin();
+        let pods = registry.resource("", "v1", "pods").expect("pods are built in");
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "spec": { "nodeName": "n", "containers": [] },
+            "metadata": { "name": "p", "namespace": "d", "uid": "u", "resourceVersion": "7" },
+            "status": { "phase": "Running" },
+        });
+        let mut page = Page::default();
+        let mut failed = pod.clone();
+        failed["status"]["phase"] = json!("Failed");
+        page.write(pods.clone(), pod.clone(), change("test", &pods, "status", &pod, failed).unwrap());
+        let key = Key::new("", "pods", "d", "p");
+        let standing = page.entry(&key).unwrap().standing();
+        let gone = death("test", &pods, &standing, &options(Some("u".into()), Some(0), None)).unwrap();
+        page.write(pods.clone(), standing, gone);
+
+        let [entry] = &page.entries[..] else { panic!("one object, one entry") };
+        let event = &entry.draft.event;
+        assert_eq!(
+            (event.op, event.prior, event.event_type.as_str()),
+            (Op::Delete, Revision(7), "PodDeleted")
+        );
+        assert_eq!(entry.draft.object["status"]["phase"], "Failed");
+    }
 }
