@@ -2,7 +2,7 @@
 
 use rutter_apimachinery::name;
 use rutter_controller::Plan;
-use rutter_schemas::{Key, Revision};
+use rutter_schemas::Key;
 use serde_json::{Value, json};
 
 use super::{Set, View};
@@ -21,11 +21,7 @@ pub(super) fn births(view: &View, set: &Set, missing: usize) -> Vec<Value> {
     }
     let one = child(set);
     let fits = BURST_BYTES / (one.to_string().len() + 512);
-    let touched = view.family(&set.uid).map_or(Revision::NONE, |family| family.touched);
-    names(view, set, touched.max(set.revision))
-        .take(missing.min(BURST).min(fits.max(1)))
-        .map(|name| named(&one, name))
-        .collect()
+    names(view, set).take(missing.min(BURST).min(fits.max(1))).map(|name| named(&one, name)).collect()
 }
 
 pub(super) fn write(plan: &mut Plan, births: &[Value]) {
@@ -34,11 +30,12 @@ pub(super) fn write(plan: &mut Plan, births: &[Value]) {
     }
 }
 
-/// Names that no pod has, the same whenever the view is the same.
-fn names<'a>(view: &'a View, set: &'a Set, touched: Revision) -> impl Iterator<Item = String> + 'a {
-    let prefix = format!("{}-", set.key.name);
+/// Names that no pod has, the same whenever the view is the same. The set's revision stands for its scope's last
+/// touch, which a view that began with a snapshot could not know: a birth or death moves it through the status.
+fn names<'a>(view: &'a View, set: &'a Set) -> impl Iterator<Item = String> + 'a {
+    let (prefix, at) = (format!("{}-", set.key.name), set.revision);
     (0..u32::MAX)
-        .map(move |index| name::generated(&prefix, format!("{}\0{touched}\0{index}", set.uid).as_bytes()))
+        .map(move |index| name::generated(&prefix, format!("{}\0{at}\0{index}", set.uid).as_bytes()))
         .filter(|name| !view.has_pod(&Key::new("", "pods", &set.key.namespace, name)))
 }
 

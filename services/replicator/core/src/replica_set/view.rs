@@ -93,8 +93,6 @@ pub struct Family {
     pub ready: BTreeSet<(Timestamp, Key)>,
     /// Pods that are not active; they keep the family known, no more.
     inactive: usize,
-    /// When this family last gained or lost a member: names of the next ones derive from it.
-    pub touched: Revision,
 }
 
 impl View {
@@ -163,10 +161,9 @@ impl View {
     pub(super) fn apply_pod(&mut self, fact: &Fact) {
         let old = self.pods.remove(&fact.key);
         let new = fact.after().map(|object| read_pod(fact, object));
-        let stirs = is_stirring(old.as_ref(), new.as_ref());
         for (pod, enters) in [(&old, false), (&new, true)] {
             if let Some(pod) = pod {
-                self.enroll(pod, enters, stirs.then_some(fact.revision));
+                self.enroll(pod, enters);
             }
         }
         if let Some(old) = old.as_ref().and_then(Pod::set_uid).map(str::to_owned) {
@@ -205,16 +202,13 @@ impl View {
     }
 
     /// Enters a pod into the tallies, or strikes it from them.
-    fn enroll(&mut self, pod: &Pod, enters: bool, stirred: Option<Revision>) {
+    fn enroll(&mut self, pod: &Pod, enters: bool) {
         if !pod.is_controlled() {
             return self.enroll_orphan(pod, enters);
         }
         let Some(uid) = pod.set_uid() else { return };
         let family = self.families.entry(uid.to_owned()).or_default();
         family.enroll(pod, enters);
-        if let Some(revision) = stirred {
-            family.touched = family.touched.max(revision);
-        }
     }
 
     fn enroll_orphan(&mut self, pod: &Pod, enters: bool) {
@@ -240,7 +234,7 @@ impl View {
 
     fn forget_family_if_empty(&mut self, uid: &str) {
         let Some(family) = self.families.get(uid) else { return };
-        if family.active.is_empty() && family.inactive == 0 && !self.keys.contains_key(uid) {
+        if family.active.is_empty() && family.inactive == 0 {
             self.families.remove(uid);
         }
     }
@@ -286,16 +280,6 @@ impl Pod {
 
     fn is_alike(&self, other: &Pod) -> bool {
         Pod { revision: other.revision, ..self.clone() } == *other
-    }
-}
-
-/// A change that `owner:<uid>` is touched by.
-fn is_stirring(old: Option<&Pod>, new: Option<&Pod>) -> bool {
-    match (old, new) {
-        (Some(old), Some(new)) => {
-            old.active != new.active || old.labels != new.labels || old.owners != new.owners
-        }
-        _ => true,
     }
 }
 
