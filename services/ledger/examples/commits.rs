@@ -69,7 +69,7 @@ impl Bench {
         LogStream::ensure(client.clone(), &settings()).await?;
         let payload = bytes::Bytes::from(vec![b'x'; self.bytes + 400]);
         let measured = self
-            .closed_loop(in_flight, |_| {
+            .closed_loop(in_flight, move |_| {
                 let (client, payload) = (client.clone(), payload.clone());
                 async move {
                     client.request("rutter.log", payload).await.context("a bare publish")?;
@@ -96,9 +96,10 @@ impl Bench {
         let ledger = Ledger::start(config(&dir), parts, &stage).await?;
         ledger.state().wait_for(|state| state.role == Role::Active).await?;
         let proposer = Proposer::with_local(client, way_in);
+        let bytes = self.bytes;
         let measured = self
-            .closed_loop(in_flight, |number| {
-                let (proposer, text) = (proposer.clone(), commit(number, self.bytes));
+            .closed_loop(in_flight, move |number| {
+                let (proposer, text) = (proposer.clone(), commit(number, bytes));
                 async move {
                     match proposer.attempt(text).await.context("no answer")? {
                         Outcome::Committed { .. } => Ok(()),
@@ -112,30 +113,41 @@ impl Bench {
         Ok(measured)
     }
 
-    /// As many as `in_flight` at once, each again as soon as it is answered.
+    /// As many as `in_flight` at once, each again as soon as it is answered; as tasks, as services are.
     async fn closed_loop<F, W>(&self, in_flight: usize, work: F) -> anyhow::Result<Measured>
     where
-        F: Fn(u64) -> W,
-        W: Future<Output = anyhow::Result<()>> + Send,
+        F: Fn(u64) -> W + Clone + Send + 'static,
+        W: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let next = Arc::new(AtomicU64::new(0));
-        let end = Instant::now() + self.long;
-        let loops = (0..in_flight).map(|_| async {
-            let mut times = Vec::new();
-            while Instant::now() < end {
-                let begun = Instant::now();
-                work(next.fetch_add(1, Ordering::Relaxed)).await?;
-                times.push(begun.elapsed());
-            }
-            anyhow::Ok(times)
-        });
         let begun = Instant::now();
-        let mut times: Vec<Duration> = futures::future::try_join_all(loops).await?.concat();
+        let end = begun + self.long;
+        let mut loops = tokio::task::JoinSet::new();
+        for _ in 0..in_flight {
+            loops.spawn(again_and_again(work.clone(), next.clone(), end));
+        }
+        let times: anyhow::Result<Vec<Vec<Duration>>> = loops.join_all().await.into_iter().collect();
         let took = begun.elapsed();
+        let mut times = times?.concat();
         times.sort_unstable();
         let p50 = times.get(times.len() / 2).copied().unwrap_or_default();
         Ok(Measured { rate: times.len() as f64 / took.as_secs_f64(), p50_ms: p50.as_secs_f64() * 1e3 })
     }
+}
+
+/// How long each round took.
+async fn again_and_again<F, W>(work: F, next: Arc<AtomicU64>, end: Instant) -> anyhow::Result<Vec<Duration>>
+where
+    F: Fn(u64) -> W,
+    W: Future<Output = anyhow::Result<()>>,
+{
+    let mut times = Vec::new();
+    while Instant::now() < end {
+        let begun = Instant::now();
+        work(next.fetch_add(1, Ordering::Relaxed)).await?;
+        times.push(begun.elapsed());
+    }
+    Ok(times)
 }
 
 async fn serve(dir: &Path) -> anyhow::Result<EmbeddedServer> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -56,6 +57,8 @@ pub(crate) struct Driver {
     saved_at: Instant,
     store: Option<PathBuf>,
     new_incarnation: bool,
+    /// The frame on its way.
+    flying: Option<(Uuid, Bytes)>,
     /// A look at where the stream ends is under way.
     looking: bool,
     wake: Option<Timestamp>,
@@ -90,6 +93,7 @@ impl Driver {
             saved_at: now,
             store: config.store,
             new_incarnation: config.new_incarnation,
+            flying: None,
             looking: false,
             wake: None,
         })
@@ -162,6 +166,7 @@ impl Driver {
             tracing::info!(expected, "sending a frame again whose fate is not known");
         }
         self.counters.frames.inc();
+        self.flying = Some((frame, bytes.clone()));
         self.sources.start(async move {
             let heard = stream.append(bytes, expected).await;
             if matches!(heard, Appended::Full(_) | Appended::Unavailable(_)) {
@@ -188,6 +193,7 @@ impl Driver {
         for ticket in stepped_down.unanswered {
             self.replies.forget(ticket);
         }
+        self.view.end_feed();
         self.leadership.stand_back(Instant::now());
         self.sources.follow = Some(self.stream.follow(self.sequencer.cursor().sequence + 1));
     }
@@ -210,7 +216,7 @@ impl Driver {
         Ok(())
     }
 
-    async fn proposed(&mut self, proposals: Vec<(bytes::Bytes, Reply)>) {
+    async fn proposed(&mut self, proposals: Vec<(Bytes, Reply)>) {
         for (text, reply) in proposals {
             self.counters.proposals.inc();
             match self.sequencer.receive(text) {
@@ -255,13 +261,24 @@ impl Driver {
 
     fn appended(&mut self, frame: Uuid, heard: Appended) {
         match heard {
-            Appended::Acked(sequence) => self.sequencer.appended(frame, sequence),
+            Appended::Acked(sequence) => {
+                self.sequencer.appended(frame, sequence);
+                self.feed_view(frame, sequence);
+            }
             Appended::Refused => self.sequencer.refused(frame),
             Appended::TimedOut => self.sequencer.timed_out(frame),
             Appended::Full(why) | Appended::Unavailable(why) => {
                 tracing::warn!(why, "the stream does not take a frame now");
                 self.sequencer.timed_out(frame);
             }
+        }
+    }
+
+    /// Our own frame, acknowledged where we stand now: the view of this process need not wait for its delivery.
+    fn feed_view(&mut self, frame: Uuid, sequence: u64) {
+        let stands = self.sequencer.cursor().sequence == sequence;
+        if let Some((_, bytes)) = self.flying.take_if(|(flying, _)| *flying == frame && stands) {
+            self.view.feed(sequence, bytes);
         }
     }
 

@@ -4,6 +4,8 @@
 //! is whether the stream it comes back to is the one it left. So each new subscription is told to whoever
 //! follows ([`Delivery::Subscribed`]), who then checks that the stream still holds what it stands on.
 
+use std::future::pending;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -11,7 +13,8 @@ use async_nats::jetstream;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::push::{Ordered, OrderedConfig};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use rutter_schemas::subjects;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -30,10 +33,27 @@ pub enum Delivery {
 }
 
 /// A subscription to the log that mends itself.
+///
+/// ```text
+///   Idle ──▶ Subscribing ──▶ Running ──broken──▶ Idle        restart: Idle, from any
+///                               └──────pause───▶ Paused
+/// ```
 pub struct Follow {
     client: Client,
     next: u64,
-    messages: Option<Ordered>,
+    stage: Stage,
+}
+
+enum Stage {
+    Idle,
+    /// Kept here, so that who drops [`Follow::next`] again and again still gets there.
+    Subscribing(BoxFuture<'static, Running>),
+    Running(Box<Running>),
+    Paused,
+}
+
+struct Running {
+    messages: Ordered,
     /// How many connections there had been when the subscription was made.
     connects: u64,
     look: Instant,
@@ -47,34 +67,31 @@ impl std::fmt::Debug for Follow {
 
 impl Follow {
     pub(super) fn new(client: Client, sequence: u64) -> Follow {
-        Follow { client, next: sequence.max(1), messages: None, connects: 0, look: Instant::now() }
+        Follow { client, next: sequence.max(1), stage: Stage::Idle }
     }
 
     /// What comes next; waits as long as it takes. Losing the returned future loses nothing.
     pub async fn next(&mut self) -> Delivery {
         loop {
-            let Some(messages) = &mut self.messages else {
-                self.subscribe().await;
-                return Delivery::Subscribed;
-            };
-            let message = tokio::select! {
-                biased;
-                message = messages.next() => message,
-                () = sleep_until(self.look) => {
-                    self.look_again();
-                    continue;
+            match &mut self.stage {
+                Stage::Paused => pending().await,
+                Stage::Idle => {
+                    self.stage = Stage::Subscribing(subscribe(self.client.clone(), self.next).boxed());
                 }
-            };
-            match message {
-                Some(Ok(message)) => {
-                    if let Ok(info) = message.info() {
-                        let sequence = info.stream_sequence;
+                Stage::Subscribing(running) => {
+                    self.stage = Stage::Running(Box::new(running.await));
+                    return Delivery::Subscribed;
+                }
+                Stage::Running(running) => match running.next(&self.client).await {
+                    Ok((sequence, bytes)) => {
                         self.next = sequence + 1;
-                        return Delivery::Frame(sequence, message.message.payload);
+                        return Delivery::Frame(sequence, bytes);
                     }
-                }
-                Some(Err(error)) => self.broken(&error.to_string()),
-                None => self.broken("the consumer ended"),
+                    Err(why) => {
+                        tracing::debug!(from = self.next, why, "subscribing to the log again");
+                        self.stage = Stage::Idle;
+                    }
+                },
             }
         }
     }
@@ -82,39 +99,53 @@ impl Follow {
     /// Follows from another sequence.
     pub fn restart(&mut self, sequence: u64) {
         self.next = sequence.max(1);
-        self.messages = None;
+        self.stage = Stage::Idle;
     }
 
-    fn look_again(&mut self) {
-        self.look = Instant::now() + LOOK;
-        if self.connections() != self.connects {
-            self.broken("the connection is a new one");
+    /// Follows from `sequence` if it was paused.
+    pub fn resume(&mut self, sequence: u64) {
+        if matches!(self.stage, Stage::Paused) {
+            self.restart(sequence);
         }
     }
 
-    fn broken(&mut self, why: &str) {
-        tracing::debug!(from = self.next, why, "subscribing to the log again");
-        self.messages = None;
+    /// Brings nothing until [`Follow::resume`]: frames come another way.
+    pub fn pause(&mut self) {
+        self.stage = Stage::Paused;
     }
+}
 
-    async fn subscribe(&mut self) {
+impl Running {
+    /// The next frame, or why the subscription is of no use any more.
+    async fn next(&mut self, client: &Client) -> Result<(u64, Bytes), String> {
         loop {
-            let connects = self.connections();
-            match consumer(&self.client, self.next).await {
-                Ok(messages) => {
-                    self.messages = Some(messages);
-                    self.connects = connects;
+            let message = tokio::select! {
+                biased;
+                message = self.messages.next() => message,
+                () = sleep_until(self.look) => {
                     self.look = Instant::now() + LOOK;
-                    return;
+                    if connections(client) != self.connects {
+                        return Err("the connection is a new one".to_owned());
+                    }
+                    continue;
                 }
-                Err(error) => tracing::debug!(%error, from = self.next, "cannot subscribe to the log yet"),
-            }
-            sleep(PAUSE).await;
+            };
+            let message = message.ok_or("the consumer ended")?.map_err(|error| error.to_string())?;
+            let sequence = message.info().map_err(|error| error.to_string())?.stream_sequence;
+            return Ok((sequence, message.message.payload));
         }
     }
+}
 
-    fn connections(&self) -> u64 {
-        self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
+/// Tries until there is a subscription.
+async fn subscribe(client: Client, sequence: u64) -> Running {
+    loop {
+        let connects = connections(&client);
+        match consumer(&client, sequence).await {
+            Ok(messages) => return Running { messages, connects, look: Instant::now() + LOOK },
+            Err(error) => tracing::debug!(%error, from = sequence, "cannot subscribe to the log yet"),
+        }
+        sleep(PAUSE).await;
     }
 }
 
@@ -126,4 +157,8 @@ async fn consumer(client: &Client, sequence: u64) -> Result<Ordered, async_nats:
     };
     let stream = jetstream::new(client.clone()).get_stream_no_info(subjects::STREAM).await?;
     Ok(stream.create_consumer(config).await?.messages().await?)
+}
+
+fn connections(client: &Client) -> u64 {
+    client.statistics().connects.load(Ordering::Relaxed)
 }

@@ -1,17 +1,19 @@
 //! Keeping the view: the one task that follows the log and applies it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rutter_log::{FollowError, Followed, Follower};
 use rutter_projection::{Loader, Projection};
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::open::{self, Standing};
-use super::{Applied, Health, View, ViewOptions};
+use super::{Applied, Fed, Health, View, ViewOptions};
 use crate::stream::{Delivery, Follow, LogStream};
 
 /// From this many frames on, an empty projection is loaded in bulk.
@@ -43,10 +45,11 @@ pub(super) async fn keep(
     projection: Projection,
     stream: LogStream,
     options: ViewOptions,
+    feed: mpsc::Receiver<Fed>,
     stop: CancellationToken,
 ) {
     let work = async {
-        if let Err(error) = follow(&view, projection, &stream, &options).await {
+        if let Err(error) = follow(&view, projection, &stream, &options, feed).await {
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             tracing::error!(%error, %source, "the view stops");
             view.0.health.send_replace(Health::Unfit { why: format!("{error}: {source}") });
@@ -64,6 +67,7 @@ async fn follow(
     projection: Projection,
     stream: &LogStream,
     options: &ViewOptions,
+    mut feed: mpsc::Receiver<Fed>,
 ) -> Result<(), Stop> {
     let projection = settle(view, projection, stream, options).await?;
     let mut follower = open::follower(&projection);
@@ -75,18 +79,42 @@ async fn follow(
     loop {
         let done = follower.cursor().sequence;
         tell_progress(view, done, target);
-        let delivery = tokio::select! {
-            delivery = frames.next() => delivery,
-            () = sleep(LOOK) => Delivery::Subscribed,
+        let news = tokio::select! {
+            delivery = frames.next() => News::Delivered(delivery),
+            Some(fed) = feed.recv() => News::Fed(fed),
+            () = sleep(LOOK) => News::Quiet,
         };
-        match delivery {
-            Delivery::Subscribed => {
+        match news {
+            News::Delivered(Delivery::Frame(sequence, bytes)) => {
+                take(view, &mut follower, &mut frames, sequence, &bytes)?;
+            }
+            News::Fed(Fed::Frame(sequence, bytes)) if sequence <= done + 1 => {
+                frames.pause();
+                take(view, &mut follower, &mut frames, sequence, &bytes)?;
+                if feed.is_empty() && view.0.feed_overflowed.swap(false, Ordering::AcqRel) {
+                    frames.resume(follower.cursor().sequence + 1);
+                }
+            }
+            // The feed is ahead: what lies between comes from the stream.
+            News::Fed(Fed::Frame(..)) => frames.resume(done + 1),
+            News::Fed(Fed::End) => frames.restart(done + 1),
+            News::Delivered(Delivery::Subscribed) | News::Quiet => {
                 wait_until_fit(view, stream, &mut follower).await;
                 target = target.max(wait_last(stream).await);
+                if target > follower.cursor().sequence {
+                    frames.resume(follower.cursor().sequence + 1);
+                }
             }
-            Delivery::Frame(sequence, bytes) => take(view, &mut follower, &mut frames, sequence, &bytes)?,
         }
     }
+}
+
+/// What wakes the keeper of a view.
+enum News {
+    Delivered(Delivery),
+    Fed(Fed),
+    /// Nothing for a while.
+    Quiet,
 }
 
 /// Before anything is served: is the log still the one that this projection was made from?

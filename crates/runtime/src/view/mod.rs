@@ -14,11 +14,13 @@ mod open;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use rutter_projection::{Change, OpenError, Options, Projection, Snapshot};
 use rutter_schemas::{Frame, Revision};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::shutdown::Stage;
@@ -26,6 +28,8 @@ use crate::stream::{LogStream, StreamError};
 
 /// Frames that a subscriber may lag behind before it has to start from a snapshot again.
 const SUBSCRIBER_FRAMES: usize = 4096;
+/// Frames of the own ledger that may wait to be applied.
+const FED_FRAMES: usize = 64;
 
 /// A process's view of the log. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +40,17 @@ struct Inner {
     revision: watch::Sender<Revision>,
     health: watch::Sender<Health>,
     applied: broadcast::Sender<Arc<Applied>>,
+    feed: mpsc::Sender<Fed>,
+    /// Something found no room in the feed.
+    feed_overflowed: AtomicBool,
+}
+
+/// What the ledger of this process hands to the view directly, once the stream acknowledged it. The view checks it
+/// like any delivery; what gets lost on this way comes from the stream.
+enum Fed {
+    Frame(u64, Bytes),
+    /// The ledger is not active any more: follow the stream.
+    End,
 }
 
 /// Where and how to keep the projection.
@@ -115,13 +130,16 @@ impl View {
     /// When the directory can't be used. One that is damaged is rebuilt instead, and that is logged.
     pub async fn start(stream: LogStream, options: ViewOptions, stage: &Stage) -> Result<View, ViewError> {
         let projection = open::open(&options)?;
+        let (feed, fed) = mpsc::channel(FED_FRAMES);
         let view = View(Arc::new(Inner {
             projection: ArcSwapOption::empty(),
             revision: watch::Sender::new(Revision::NONE),
             health: watch::Sender::new(Health::Replaying { done: 0, of: 0 }),
             applied: broadcast::Sender::new(SUBSCRIBER_FRAMES),
+            feed,
+            feed_overflowed: AtomicBool::new(false),
         }));
-        stage.spawn(keep::keep(view.clone(), projection, stream, options, stage.token()));
+        stage.spawn(keep::keep(view.clone(), projection, stream, options, fed, stage.token()));
         Ok(view)
     }
 
@@ -198,6 +216,23 @@ impl View {
     #[must_use]
     pub fn applied(&self) -> broadcast::Receiver<Arc<Applied>> {
         self.0.applied.subscribe()
+    }
+
+    /// Hands over a frame that the stream has acknowledged, so that it need not be delivered: for the ledger of this
+    /// process, while it is active. Never waits; what finds no room comes from the stream.
+    pub fn feed(&self, sequence: u64, frame: Bytes) {
+        self.hand_over(Fed::Frame(sequence, frame));
+    }
+
+    /// Ends the feeding: the view follows the stream again.
+    pub fn end_feed(&self) {
+        self.hand_over(Fed::End);
+    }
+
+    fn hand_over(&self, fed: Fed) {
+        if self.0.feed.try_send(fed).is_err() {
+            self.0.feed_overflowed.store(true, Ordering::Release);
+        }
     }
 
     /// The projection itself, for verification and checkpoints.

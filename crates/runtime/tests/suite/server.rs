@@ -1,11 +1,9 @@
 //! The embedded nats-server, for real: what it keeps, who may do what, and how it comes back.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{connect, server, stream};
 use async_nats::jetstream;
-use common::{connect, server, stream};
 use futures::StreamExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

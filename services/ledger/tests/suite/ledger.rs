@@ -1,9 +1,7 @@
 //! A ledger on a real nats-server: commits, refusals, reads, take-overs, restarts, the past.
 
-mod common;
-
-use common::nats::server;
-use common::{Process, birth, change, commit, committed, config, propose, soon, with_room};
+use crate::common::nats::server;
+use crate::common::{Process, birth, change, commit, committed, config, propose, soon, with_room};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rutter_ledger::core::{Proving, Role};
@@ -195,8 +193,8 @@ async fn a_stream_that_is_nearly_full_takes_deletes_only_and_recovers_without_a_
     death.op = rutter_schemas::Op::Delete;
     committed(writer, vec![death]).await;
 
-    let wide = common::nats::connect(&server, &rutter_runtime::roles::Role::Ledger).await;
-    rutter_runtime::stream::LogStream::ensure(wide, &common::nats::SETTINGS).await.unwrap();
+    let wide = crate::common::nats::connect(&server, &rutter_runtime::roles::Role::Ledger).await;
+    rutter_runtime::stream::LogStream::ensure(wide, &crate::common::nats::SETTINGS).await.unwrap();
     let again = async {
         while let Outcome::Rejected(_) = propose(writer, vec![birth("again", 8)]).await {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -226,7 +224,7 @@ async fn a_log_that_lost_its_tail_is_noticed_and_goes_on_only_as_a_new_incarnati
     copy(&backup, &log);
 
     let third = server(dir.path()).await;
-    let stream = common::nats::stream(&third).await;
+    let stream = crate::common::nats::stream(&third).await;
     let refused = rutter_ledger::check(&config(dir.path(), "a", Proving::Owned), &stream).await;
     assert!(matches!(refused, Err(LedgerError::LostTail { .. })), "{refused:?}");
 
@@ -289,7 +287,7 @@ async fn a_kept_projection_equals_one_rebuilt_and_a_flipped_byte_is_found() {
         let revision = committed(writer, vec![birth(&format!("c{number}"), 100)]).await;
         writer.view.wait_for(revision, soon()).await.unwrap();
     }
-    let stream = common::nats::stream(&server).await;
+    let stream = crate::common::nats::stream(&server).await;
     let (kept, scratch) = (writer.view.projection().unwrap(), tempfile::tempdir().unwrap());
     let report = verify(&stream, &kept, Options::with_history(), scratch.path(), |_, _| {}).await.unwrap();
     assert_eq!((report.events, report.differs), (20, Vec::new()));

@@ -1,6 +1,6 @@
 //! Ledgers on a real nats-server, and commits to feed them.
 
-#[path = "../../../../crates/runtime/tests/common/mod.rs"]
+#[path = "../../../../crates/runtime/tests/suite/common.rs"]
 pub(crate) mod nats;
 
 use std::path::Path;

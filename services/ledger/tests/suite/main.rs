@@ -1,0 +1,5 @@
+//! Ledgers, and what stands on them, against a real nats-server.
+
+mod common;
+mod controller;
+mod ledger;
