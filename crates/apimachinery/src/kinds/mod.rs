@@ -1,13 +1,21 @@
 //! One room per API group, one file per kind.
 
+mod admission;
 mod apps;
+mod autoscaling;
+mod batch;
 mod columns;
 mod coordination;
 mod core;
 mod discovery;
 mod events;
 mod networking;
+mod node;
 pub mod pod_spec;
+mod policy;
+mod rbac;
+mod scheduling;
+mod storage;
 
 pub use self::core::service;
 use crate::kind::Kind;
@@ -15,18 +23,50 @@ pub use columns::human_duration;
 
 /// Every kind known at build time, in the order that discovery tells them.
 pub const ALL: &[&Kind] = &[
+    &core::CONFIG_MAP,
+    &core::ENDPOINTS,
+    &core::EVENT,
+    &core::LIMIT_RANGE,
     &core::NAMESPACE,
     &core::NODE,
+    &core::PERSISTENT_VOLUME_CLAIM,
+    &core::PERSISTENT_VOLUME,
     &core::POD,
-    &core::SERVICE,
-    &core::CONFIG_MAP,
+    &core::POD_TEMPLATE,
+    &core::REPLICATION_CONTROLLER,
+    &core::RESOURCE_QUOTA,
     &core::SECRET,
     &core::SERVICE_ACCOUNT,
-    &core::EVENT,
+    &core::SERVICE,
+    &apps::CONTROLLER_REVISION,
+    &apps::DAEMON_SET,
     &apps::DEPLOYMENT,
     &apps::REPLICA_SET,
+    &apps::STATEFUL_SET,
     &events::EVENT,
-    &coordination::LEASE,
+    &autoscaling::HORIZONTAL_POD_AUTOSCALER,
+    &batch::CRON_JOB,
+    &batch::JOB,
+    &networking::INGRESS_CLASS,
+    &networking::INGRESS,
     &networking::IP_ADDRESS,
+    &networking::NETWORK_POLICY,
+    &networking::SERVICE_CIDR,
+    &policy::POD_DISRUPTION_BUDGET,
+    &rbac::CLUSTER_ROLE_BINDING,
+    &rbac::CLUSTER_ROLE,
+    &rbac::ROLE_BINDING,
+    &rbac::ROLE,
+    &storage::CSI_DRIVER,
+    &storage::CSI_NODE,
+    &storage::CSI_STORAGE_CAPACITY,
+    &storage::STORAGE_CLASS,
+    &storage::VOLUME_ATTACHMENT,
+    &storage::VOLUME_ATTRIBUTES_CLASS,
+    &admission::MUTATING_WEBHOOK_CONFIGURATION,
+    &admission::VALIDATING_WEBHOOK_CONFIGURATION,
+    &scheduling::PRIORITY_CLASS,
+    &coordination::LEASE,
+    &node::RUNTIME_CLASS,
     &discovery::ENDPOINT_SLICE,
 ];

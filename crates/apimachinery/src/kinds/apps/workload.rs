@@ -84,7 +84,7 @@ pub(super) fn selector_stays(new: &Value, old: &Value, errors: &mut Vec<FieldErr
 }
 
 /// A count, or a percentage up to 100 %.
-pub(super) fn int_or_percent(value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(in crate::kinds) fn int_or_percent(value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     match value {
         Value::String(text) => match percent(text) {
             None => errors.push(path.invalid(
@@ -115,7 +115,7 @@ fn percent(text: &str) -> Option<u64> {
 }
 
 /// A LabelSelector as `kubectl` shows it.
-pub(super) fn selector_told(object: &Value) -> Value {
+pub(in crate::kinds) fn selector_told(object: &Value) -> Value {
     let selector = &object["spec"]["selector"];
     match LabelSelector::from_value(selector) {
         Ok(parsed) if !parsed.is_everything() && !selector.is_null() => json!(parsed.to_string()),
