@@ -6,19 +6,18 @@
 //! same bytes, which a test keeps true.
 
 use std::fmt;
-use std::ops::Range;
-use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::error::{ProtobufError, Reason};
 use super::from_json;
+use super::layout::{Layout, Parts};
 use super::wire::{put_bytes, put_double, put_nested, put_number};
-use crate::tables::{self, Form, MessageField, MessageRef, Wire};
+use crate::tables::{Form, MessageField, MessageRef, Wire};
 
 /// Appends the message that an object's JSON text tells, without envelope.
 ///
@@ -42,102 +41,10 @@ fn encode_usual(message: MessageRef, json: &[u8], out: &mut Vec<u8>) -> serde_js
     deserializer.end()
 }
 
-/// How a message's fields stand on the wire, those of inlined messages in their places.
-struct Layout {
-    steps: Vec<Step>,
-    /// The fields alone, in the same order: a field's place is its index here.
-    fields: Vec<&'static MessageField>,
-    /// JSON names and places, the shorter names first, so that most comparisons are of two numbers.
-    names: Vec<(&'static str, usize)>,
-}
-
-enum Step {
-    Field(&'static MessageField),
-    /// An inlined message begins here.
-    Open(u32),
-    Close,
-}
-
-impl Layout {
-    fn of(message: MessageRef) -> &'static Layout {
-        static LAYOUTS: LazyLock<Vec<Layout>> =
-            LazyLock::new(|| tables::messages().iter().map(Layout::make).collect());
-        &LAYOUTS[message.index()]
-    }
-
-    fn make(message: MessageRef) -> Layout {
-        let mut layout = Layout { steps: Vec::new(), fields: Vec::new(), names: Vec::new() };
-        layout.add(message);
-        layout.names = layout.fields.iter().map(|field| field.name).zip(0..).collect();
-        layout.names.sort_unstable_by_key(|(name, _)| (name.len(), *name));
-        layout
-    }
-
-    fn add(&mut self, message: MessageRef) {
-        for field in &message.get().fields {
-            match field.inlined() {
-                Some(inner) => {
-                    self.steps.push(Step::Open(field.number));
-                    self.add(inner);
-                    self.steps.push(Step::Close);
-                }
-                None => {
-                    self.fields.push(field);
-                    self.steps.push(Step::Field(field));
-                }
-            }
-        }
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        let index =
-            self.names.binary_search_by(|(known, _)| (known.len(), *known).cmp(&(name.len(), name))).ok()?;
-        Some(self.names[index].1)
-    }
-}
-
 /// Buffers for messages within messages, kept for the next of them.
 #[derive(Default)]
 struct Buffers {
     free: Vec<Parts>,
-}
-
-/// The fields of one message, encoded in the order they came.
-#[derive(Default)]
-struct Parts {
-    bytes: Vec<u8>,
-    /// Where each field's bytes are; empty for one that did not come or is null.
-    spans: Vec<Range<usize>>,
-}
-
-impl Parts {
-    /// Appends the message: every field in its place, with zeros where upstream writes them.
-    fn put_together(&self, layout: &Layout, out: &mut Vec<u8>, depth: u32) -> Result<(), ProtobufError> {
-        let mut spans = self.spans.iter();
-        self.put_steps(&mut layout.steps.iter(), &mut spans, out, depth)
-    }
-
-    fn put_steps(
-        &self,
-        steps: &mut std::slice::Iter<'_, Step>,
-        spans: &mut std::slice::Iter<'_, Range<usize>>,
-        out: &mut Vec<u8>,
-        depth: u32,
-    ) -> Result<(), ProtobufError> {
-        while let Some(step) = steps.next() {
-            match step {
-                Step::Close => return Ok(()),
-                Step::Open(number) => {
-                    put_nested(out, *number, |out| self.put_steps(steps, spans, out, depth))?
-                }
-                Step::Field(field) => match spans.next() {
-                    Some(span) if !span.is_empty() => out.extend_from_slice(&self.bytes[span.clone()]),
-                    _ => from_json::encode_field(field, &Map::new(), out, depth)?,
-                },
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A message whose JSON is an object of its fields.
@@ -167,9 +74,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         let depth = self.depth.checked_sub(1).ok_or_else(|| A::Error::custom(Reason::TooDeep))?;
         let layout = Layout::of(self.message);
         let mut parts = self.buffers.free.pop().unwrap_or_default();
-        parts.bytes.clear();
-        parts.spans.clear();
-        parts.spans.resize(layout.fields.len(), 0..0);
+        parts.begin(layout);
         while let Some(place) = map.next_key_seed(NameSeed(layout))? {
             let Some(place) = place else {
                 map.next_value::<IgnoredAny>()?;
@@ -381,6 +286,7 @@ impl<'de> Visitor<'de> for SingleSeed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables;
 
     fn config_map() -> MessageRef {
         tables::messages().by_kind("v1", "ConfigMap").unwrap()

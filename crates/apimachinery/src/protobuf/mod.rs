@@ -13,6 +13,7 @@ mod error;
 mod form;
 mod from_json;
 mod from_text;
+mod layout;
 mod to_json;
 mod wire;
 

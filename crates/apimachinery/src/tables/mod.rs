@@ -5,6 +5,7 @@
 
 mod messages;
 mod operations;
+mod read_types;
 mod resources;
 mod types;
 
