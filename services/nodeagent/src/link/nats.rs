@@ -38,14 +38,15 @@ pub(crate) async fn carry(
     let feeds = [subjects::node::feed(node), subjects::SHARED_FEED.to_owned()];
     let mut live = Vec::new();
     for subject in feeds {
-        let subscribed = client.subscribe(subject.clone()).await;
-        live.push(subscribed.map_err(|source| SubscribeError { subject, source })?);
+        live.push(subscribe(&client, subject).await?);
     }
+    let pings = subscribe(&client, subjects::node::ping(node)).await?;
     let FarEnd { incoming, commands, syncs, mut stats } = far;
     let lives = forward_live(futures::stream::select_all(live), incoming.clone());
     let asks = forward_commands(client.clone(), subjects::node::command(node), commands);
     let questions = forward_syncs(client.clone(), subjects::node::sync(node), syncs, incoming.clone());
     let watches = watch_connection(client.clone(), incoming);
+    let answers = answer_pings(client.clone(), pings);
     let samples = async {
         while let Some(sample) = stats.recv().await {
             let text = serde_json::to_vec(&sample).expect("plain data");
@@ -58,9 +59,27 @@ pub(crate) async fn carry(
         () = asks => {}
         () = questions => {}
         () = watches => {}
+        () = answers => {}
         () = samples => {}
     }
     Ok(())
+}
+
+async fn subscribe(
+    client: &async_nats::Client,
+    subject: String,
+) -> Result<async_nats::Subscriber, SubscribeError> {
+    let subscribed = client.subscribe(subject.clone()).await;
+    subscribed.map_err(|source| SubscribeError { subject, source })
+}
+
+/// Says that the node is there to whoever asks directly.
+async fn answer_pings(client: async_nats::Client, mut pings: async_nats::Subscriber) {
+    while let Some(ping) = pings.next().await {
+        if let Some(reply) = ping.reply {
+            let _ = client.publish(reply, Vec::new().into()).await;
+        }
+    }
 }
 
 async fn forward_live(
