@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use rutter_controller::{Controller, Fact, Machine, Plan, Settled, Ticket};
+use rutter_placement_core::Placement;
+use rutter_replicator_core::{Deployments, Garbage, PodGarbage, ReplicaSets};
 use rutter_schemas::Revision;
 
 use crate::model::Model;
@@ -28,17 +30,26 @@ pub trait Crew {
     fn settle(&mut self, ticket: Ticket, settled: Settled, now: Time);
     fn wake_at(&self) -> Option<Time>;
     fn is_idle(&self) -> bool;
-    /// Law 1: whether the view kept is the view that the whole log makes.
-    fn equals_rebuilt(&self, log: &[Arc<Fact>], at: Revision) -> bool;
-    /// A node's heartbeat, for who listens.
-    fn heartbeat(&mut self, _node: &str, _now: Time) {}
+    /// Law 1: where the view kept differs from the view that the whole log makes.
+    fn differs_from_rebuilt(&self, log: &[Arc<Fact>], at: Revision) -> Option<String>;
 }
 
 /// Who works in a process of this role.
 pub fn of(role: Role) -> Vec<Box<dyn Crew>> {
     match role {
-        Role::Gateway | Role::Replicator | Role::Placement => Vec::new(),
+        Role::Gateway => Vec::new(),
+        Role::Placement => vec![member::<Placement>()],
+        Role::Replicator => vec![
+            member::<Deployments>(),
+            member::<ReplicaSets>(),
+            member::<Garbage>(),
+            member::<PodGarbage>(),
+        ],
     }
+}
+
+fn member<C: Controller + 'static>() -> Box<dyn Crew> {
+    Box::new(Member::<C>::default())
 }
 
 /// A controller with its machine.
@@ -69,7 +80,8 @@ impl<C: Controller> Crew for Member<C> {
         let turn = self.machine.next(now.stamp())?;
         let again = C::reconcile(self.machine.view(), &turn.key, now.stamp());
         let again: Vec<Plan> = again.into_iter().filter(|plan| !plan.is_idle()).collect();
-        let same = |(a, b): (&Plan, &Plan)| (&a.intents, &a.guards, &a.why) == (&b.intents, &b.guards, &b.why);
+        let same =
+            |(a, b): (&Plan, &Plan)| (&a.intents, &a.guards, &a.why) == (&b.intents, &b.guards, &b.why);
         let wavers = again.len() != turn.plans.len() || !again.iter().zip(&turn.plans).all(same);
         Some(Errand { ticket: turn.ticket, key: turn.key.to_string(), plans: turn.plans, wavers })
     }
@@ -86,8 +98,14 @@ impl<C: Controller> Crew for Member<C> {
         self.machine.is_idle()
     }
 
-    fn equals_rebuilt(&self, log: &[Arc<Fact>], at: Revision) -> bool {
+    fn differs_from_rebuilt(&self, log: &[Arc<Fact>], at: Revision) -> Option<String> {
         let rebuilt = Machine::<C>::start(log.iter().map(|fact| &**fact), at);
-        rebuilt.view() == self.machine.view()
+        if rebuilt.view() == self.machine.view() {
+            return None;
+        }
+        let (kept, rebuilt) = (format!("{:?}", self.machine.view()), format!("{:?}", rebuilt.view()));
+        let same = kept.bytes().zip(rebuilt.bytes()).take_while(|(a, b)| a == b).count();
+        let around = |text: &str| text.chars().skip(same.saturating_sub(80)).take(160).collect::<String>();
+        Some(format!("kept …{}…, rebuilt …{}…", around(&kept), around(&rebuilt)))
     }
 }

@@ -57,14 +57,28 @@ pub fn decide(cx: &Cx<'_>, purpose: &Purpose, rng: &mut Rng) -> Result<Option<Co
             via: "controllers",
         },
     };
-    let mut events = Vec::with_capacity(draft.intents.len());
+    let mut events: Vec<Event> = Vec::with_capacity(draft.intents.len());
     for intent in std::mem::take(&mut draft.intents) {
-        events.extend(event(cx, &mut draft, &intent, rng)?);
+        let Some(event) = event(cx, &mut draft, &intent, &events, rng)? else { continue };
+        record(&mut events, event);
     }
     if cx.mutant == Some(Mutant::MissingTouch) {
-        events.iter_mut().for_each(|event: &mut Event| event.touches.clear());
+        events.iter_mut().for_each(|event| event.touches.clear());
     }
     Ok((!events.is_empty()).then(|| commit(cx, draft, events, rng)))
+}
+
+/// Several intents on one object become one event: what the last made of it, touching what any did.
+fn record(events: &mut Vec<Event>, mut event: Event) {
+    let Some(earlier) = events.iter().position(|earlier| earlier.object.key() == event.object.key()) else {
+        return events.push(event);
+    };
+    let earlier = &mut events[earlier];
+    let more: Vec<Scope> =
+        earlier.touches.iter().filter(|scope| !event.touches.contains(scope)).cloned().collect();
+    event.touches.extend(more);
+    event.prior = earlier.prior;
+    *earlier = event;
 }
 
 fn commit(cx: &Cx<'_>, draft: Draft, events: Vec<Event>, rng: &mut Rng) -> Commit {
@@ -84,10 +98,24 @@ fn commit(cx: &Cx<'_>, draft: Draft, events: Vec<Event>, rng: &mut Rng) -> Commi
     Commit { header, events }
 }
 
-fn event(cx: &Cx<'_>, draft: &mut Draft, intent: &Intent, rng: &mut Rng) -> Result<Option<Event>, Refusal> {
+fn event(
+    cx: &Cx<'_>,
+    draft: &mut Draft,
+    intent: &Intent,
+    earlier: &[Event],
+    rng: &mut Rng,
+) -> Result<Option<Event>, Refusal> {
     let uid = rng.uuid();
-    let by = |namespace, name, user| WriteCx { now: cx.now.stamp(), uid, namespace, name, user, field_manager: user };
+    let by = |namespace, name, user| WriteCx {
+        now: cx.now.stamp(),
+        uid,
+        namespace,
+        name,
+        user,
+        field_manager: user,
+    };
     let user = draft.user.clone();
+    let standing = |key: &Key, expect| standing(cx.model, earlier, key, expect);
     match intent {
         Intent::Create { object } => {
             let namespace = read::text(object, "/metadata/namespace").to_owned();
@@ -95,24 +123,25 @@ fn event(cx: &Cx<'_>, draft: &mut Draft, intent: &Intent, rng: &mut Rng) -> Resu
                 draft.guards.push(Scope::ns_life(&namespace));
             }
             let resource = resource_of(object)?;
-            let made = write::create(resource, "", object.clone(), &by(&namespace, "", &user)).map_err(denied)?;
+            let made =
+                write::create(resource, "", object.clone(), &by(&namespace, "", &user)).map_err(denied)?;
             match cx.model.get(&made.event.object.key()) {
                 Some(there) => Err(Refusal::Stale(there.revision)),
                 None => Ok(Some(made.event)),
             }
         }
         Intent::Merge { key, expect, patch, subresource } => {
-            let before = standing(cx.model, key, *expect)?;
+            let before = standing(key, *expect)?;
             let mut after = before.clone();
             merge(&mut after, patch);
             change(&before, after, subresource.unwrap_or(""), &by(&key.namespace, &key.name, &user))
         }
         Intent::Replace { key, expect, object, subresource } => {
-            let before = standing(cx.model, key, *expect)?;
+            let before = standing(key, *expect)?;
             change(&before, object.clone(), subresource.unwrap_or(""), &by(&key.namespace, &key.name, &user))
         }
         Intent::Delete { key, expect, uid: wanted, grace_seconds, propagation } => {
-            let before = standing(cx.model, key, *expect)?;
+            let before = standing(key, *expect)?;
             let options = options(wanted.clone(), *grace_seconds, *propagation);
             let by = by(&key.namespace, &key.name, &user);
             match write::delete(resource_of(&before)?, &before, &options, &by).map_err(denied)? {
@@ -123,18 +152,25 @@ fn event(cx: &Cx<'_>, draft: &mut Draft, intent: &Intent, rng: &mut Rng) -> Resu
     }
 }
 
-fn change(before: &Value, after: Value, subresource: &str, cx: &WriteCx<'_>) -> Result<Option<Event>, Refusal> {
+fn change(
+    before: &Value,
+    after: Value,
+    subresource: &str,
+    cx: &WriteCx<'_>,
+) -> Result<Option<Event>, Refusal> {
     let changed = write::update(resource_of(before)?, subresource, before, after, cx).map_err(denied)?;
     Ok(changed.map(|draft| draft.event))
 }
 
-/// The object as the API serves it, if it is still as expected.
-fn standing(model: &Model, key: &Key, expect: Revision) -> Result<Value, Refusal> {
+/// The object as the API serves it, if it is still as expected, and as this commit has changed it so far.
+fn standing(model: &Model, earlier: &[Event], key: &Key, expect: Revision) -> Result<Value, Refusal> {
     let Some(fact) = model.get(key) else { return Err(Refusal::Stale(model.revision)) };
     if fact.revision != expect {
         return Err(Refusal::Stale(fact.revision));
     }
-    let mut object = fact.object().clone();
+    let changed = earlier.iter().find(|event| event.object.key() == *key);
+    let changed = changed.and_then(|event| serde_json::from_str(event.state.get()).ok());
+    let mut object: Value = changed.unwrap_or_else(|| fact.object().clone());
     object["metadata"]["resourceVersion"] = json!(fact.revision.to_string());
     Ok(object)
 }
@@ -147,8 +183,11 @@ fn registry() -> &'static Registry {
 fn resource_of(object: &Value) -> Result<&'static Resource, Refusal> {
     let (api_version, kind) = (read::text(object, "/apiVersion"), read::text(object, "/kind"));
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let found = registry().resources().iter().find(|r| (&*r.group, &*r.version, &*r.kind) == (group, version, kind));
-    found.map(|resource| &**resource).ok_or_else(|| Refusal::Denied(format!("{api_version} {kind} is not served")))
+    let found =
+        registry().resources().iter().find(|r| (&*r.group, &*r.version, &*r.kind) == (group, version, kind));
+    found
+        .map(|resource| &**resource)
+        .ok_or_else(|| Refusal::Denied(format!("{api_version} {kind} is not served")))
 }
 
 fn denied(status: rutter_apimachinery::status::Status) -> Refusal {

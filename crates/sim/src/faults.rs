@@ -21,6 +21,8 @@ pub enum Fault {
     DieWriting(usize),
     /// Frames take this long to it from now on.
     Lag(usize, Time),
+    /// A node says and hears nothing for so long.
+    SilentNode(usize, Time),
     DiskFull,
     DiskRelieved,
     /// Another server leads the stream.
@@ -49,7 +51,7 @@ impl World {
     fn any_fault(&mut self) -> Fault {
         let (ledger, process) = (self.rng.index(self.ledgers.len()), self.rng.index(self.processes.len()));
         let traps = [Trap::BeforeAppend, Trap::AfterAppend, Trap::AfterAcknowledgement, Trap::BeforeAnswers];
-        match self.rng.below(13) {
+        match self.rng.below(14) {
             0 => Fault::CrashLedger(ledger),
             1..=3 => Fault::TrapLedger(ledger, *self.rng.pick(&traps).unwrap_or(&Trap::AfterAppend)),
             4 => Fault::StopLedger(ledger),
@@ -58,6 +60,10 @@ impl World {
             7..=8 => Fault::DieWriting(process),
             9 => Fault::Lag(process, self.rng.time(Time::default(), Time::secs(2))),
             10 => Fault::DiskFull,
+            11 => Fault::SilentNode(
+                self.rng.index(self.nodes.count()),
+                self.rng.time(Time::secs(1), Time::secs(8)),
+            ),
             _ => Fault::LoseLeader,
         }
     }
@@ -90,6 +96,10 @@ impl World {
                 self.processes[index].lag = lag;
                 self.story.line(self.now, "", || format!("{} lags {lag} s", self.processes[index].name));
             }
+            Fault::SilentNode(node, stretch) => {
+                let name = self.nodes.silence(node, self.now + stretch).to_owned();
+                self.story.line(self.now, "", || format!("{name} is silent for {stretch} s"));
+            }
             Fault::DiskFull => {
                 self.set_disk(true);
                 self.after(back, Happening::Fault(Fault::DiskRelieved));
@@ -114,7 +124,8 @@ impl World {
     fn lose_leader(&mut self) {
         if self.rng.chance(600) {
             let lost = self.stream.lose_uncommitted();
-            self.story.line(self.now, "", || format!("the stream's leader is lost, and {lost} frames with it"));
+            self.story
+                .line(self.now, "", || format!("the stream's leader is lost, and {lost} frames with it"));
         }
     }
 
@@ -128,7 +139,8 @@ impl World {
         self.stream.restore(kept);
         self.forget_saved();
         self.restoring = Some(self.laws.log.incarnation + 1);
-        let entries: Vec<_> = self.stream.committed().map(|(sequence, entry)| (sequence, entry.clone())).collect();
+        let entries: Vec<_> =
+            self.stream.committed().map(|(sequence, entry)| (sequence, entry.clone())).collect();
         self.laws.restored(self.now, &entries);
         self.after(Time::millis(200), Happening::Fault(Fault::MakeAnew(0)));
     }
@@ -153,6 +165,7 @@ impl World {
         if self.stream.full {
             self.set_disk(false);
         }
+        self.nodes.all_come_back(self.now);
         for index in 0..self.ledgers.len() {
             self.ledgers[index].trap = None;
             self.continue_ledger(index);

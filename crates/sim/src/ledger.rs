@@ -1,10 +1,11 @@
 //! Two ledgers: each drives a real sequencer, takes over when the other is silent, crashes, and is stopped and goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use rutter_ledger_core::{
-    Answer, Append, Deposed, Proof, Proving, Ready, Refused, Role, Room, Sequencer, Settings, SteppedDown, Ticket,
+    Answer, Append, Deposed, Proof, Proving, Ready, Refused, Role, Room, Sequencer, Settings, SteppedDown,
+    Ticket,
 };
 use rutter_log::FollowError;
 use rutter_schemas::{Outcome, Rejection, Uuid};
@@ -33,28 +34,55 @@ pub enum Word {
     Wake,
     Beat,
     Leaving,
-    Frame { sequence: u64 },
-    Appended { frame: Uuid, sequence: u64 },
+    Frame {
+        sequence: u64,
+    },
+    Appended {
+        frame: Uuid,
+        sequence: u64,
+    },
     Refused(Uuid),
     Failed(Uuid),
     TimedOut(Uuid),
-    Stood { sequence: u64, bytes: Option<Bytes> },
-    Unread { sequence: u64 },
-    Proved { proof: Proof, last: u64 },
-    Unproved { proof: Proof },
-    Propose { write: u64, text: Bytes },
-    Ask { asker: Asker },
+    Stood {
+        sequence: u64,
+        bytes: Option<Bytes>,
+    },
+    Unread {
+        sequence: u64,
+    },
+    Proved {
+        proof: Proof,
+        last: u64,
+    },
+    Unproved {
+        proof: Proof,
+    },
+    Propose {
+        write: u64,
+        text: Bytes,
+    },
+    Ask {
+        asker: Asker,
+    },
     Room(Room),
 }
 
 /// Who waits for an answer.
 #[derive(Clone, Debug)]
 pub enum Asker {
-    Proposal { write: u64, id: Uuid, text: Bytes },
+    Proposal {
+        write: u64,
+        id: Uuid,
+        text: Bytes,
+    },
     /// A write that was rejected and wants to know how far its view lags.
     Write(u64),
     /// A reader in a process.
-    Reader { process: Life, read: u64 },
+    Reader {
+        process: Life,
+        read: u64,
+    },
 }
 
 /// At which of its steps a ledger is to be killed.
@@ -76,6 +104,8 @@ pub struct Ledger {
     stopped: Option<Vec<Word>>,
     heard: Time,
     tickets: BTreeMap<Ticket, (Asker, Arrival)>,
+    /// The frames that it has appended in this life.
+    appended: BTreeSet<Uuid>,
     /// What it saved to disk, if it did.
     saved: Option<Vec<u8>>,
     settings: Settings,
@@ -94,6 +124,7 @@ impl Ledger {
             stopped: None,
             heard: Time::default(),
             tickets: BTreeMap::new(),
+            appended: BTreeSet::new(),
             saved: None,
             settings,
             mutant,
@@ -109,7 +140,8 @@ impl Ledger {
     }
 
     fn fresh(&self) -> Sequencer {
-        let saved = self.saved.as_deref().and_then(|saved| Sequencer::load(self.settings.clone(), saved).ok());
+        let saved =
+            self.saved.as_deref().and_then(|saved| Sequencer::load(self.settings.clone(), saved).ok());
         let mut sequencer = saved.unwrap_or_else(|| Sequencer::new(self.settings.clone()));
         if let Some(Mutant::Ledger(mutant)) = self.mutant {
             sequencer.plant(mutant);
@@ -147,6 +179,7 @@ impl World {
         ledger.trap = None;
         ledger.life.generation += 1;
         ledger.tickets.clear();
+        ledger.appended.clear();
         self.story.line(self.now, "", || format!("crash {}", self.ledgers[index].name()));
     }
 
@@ -264,7 +297,8 @@ impl World {
     }
 
     fn ledger_takes(&mut self, index: usize, write: u64, text: Bytes) {
-        let Some(id) = rutter_schemas::Proposal::decode(text.clone()).ok().map(|proposal| proposal.header.id) else {
+        let Some(id) = rutter_schemas::Proposal::decode(text.clone()).ok().map(|proposal| proposal.header.id)
+        else {
             return;
         };
         let taken = self.ledgers[index].sequencer.receive(text.clone());
@@ -335,6 +369,7 @@ impl World {
             let at = append.expected_last.map_or("anywhere".to_owned(), |last| format!("frame {}", last + 1));
             format!("appends {at}{}", if append.again { " again" } else { "" })
         });
+        self.ledgers[from.index].appended.insert(append.frame);
         for delay in self.weather.append(&mut self.rng) {
             let server = self.stream.server;
             self.after(delay, Happening::AppendArrives { from, append: append.clone(), server });
@@ -474,7 +509,12 @@ impl World {
         };
         let name = ledger.name().to_owned();
         self.story.line(self.now, &name, || format!("steps down: {why}"));
-        self.laws.judge_step_down(self.now, &name, &stepped_down.why, &self.stream);
+        if matches!(stepped_down.why, Deposed::Another { .. } | Deposed::Refused) {
+            let ledger = &self.ledgers[index];
+            let behind = ledger.sequencer.cursor().sequence;
+            let others = self.stream.ids_after(behind).filter(|id| !ledger.appended.contains(id)).count();
+            self.laws.judge_step_down(self.now, &name, behind, others);
+        }
         self.ledgers[index].heard = self.now;
         if stepped_down.why == Deposed::Resigned {
             self.tell_others(index, |_| Word::Leaving);
@@ -483,7 +523,8 @@ impl World {
 
     /// Sends a word to the ledger that leads; if two believe so, to either.
     pub(crate) fn to_leader(&mut self, word: Word) {
-        let leading: Vec<Life> = self.ledgers.iter().filter(|ledger| ledger.leads()).map(|ledger| ledger.life).collect();
+        let leading: Vec<Life> =
+            self.ledgers.iter().filter(|ledger| ledger.leads()).map(|ledger| ledger.life).collect();
         let Some(to) = self.rng.pick(&leading).copied() else { return };
         if let Some(delay) = self.weather.message(&mut self.rng) {
             self.after(delay, Happening::Ledger { to, word });
@@ -503,7 +544,8 @@ impl World {
             return;
         }
         let mut subscription = std::mem::take(&mut self.ledgers[index].subscription);
-        for (when, sequence) in subscription.due(self.now, self.stream.last(), Time::default(), &self.weather, &mut self.rng)
+        for (when, sequence) in
+            subscription.due(self.now, self.stream.last(), Time::default(), &self.weather, &mut self.rng)
         {
             self.agenda.at(when, Happening::Ledger { to, word: Word::Frame { sequence } });
         }

@@ -86,7 +86,9 @@ impl Model {
     pub fn difference(&self, other: &Model) -> Option<String> {
         let keys = self.rows.keys().chain(other.rows.keys());
         if let Some(key) = keys.into_iter().find(|key| self.rows.get(*key) != other.rows.get(*key)) {
-            let at = |model: &Model| model.get(key).map_or("absent".to_owned(), |fact| format!("r{}", fact.revision));
+            let at = |model: &Model| {
+                model.get(key).map_or("absent".to_owned(), |fact| format!("r{}", fact.revision))
+            };
             return Some(format!("{key} is {} and should be {}", at(self), at(other)));
         }
         let labels = self.labels.keys().chain(other.labels.keys());

@@ -52,6 +52,8 @@ impl FromStr for Mutant {
 
     fn from_str(text: &str) -> Result<Mutant, String> {
         let found = NAMES.iter().find(|(name, _)| *name == text).map(|(_, mutant)| *mutant);
-        found.ok_or_else(|| format!("there is no mutant {text}; there are: {}", NAMES.map(|(name, _)| name).join(", ")))
+        found.ok_or_else(|| {
+            format!("there is no mutant {text}; there are: {}", NAMES.map(|(name, _)| name).join(", "))
+        })
     }
 }

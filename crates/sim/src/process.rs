@@ -46,7 +46,8 @@ pub struct Process {
 impl Process {
     /// Two gateways, two replicators, two placements: at different lags.
     pub(crate) fn all(rng: &mut Rng) -> Vec<Process> {
-        let roles = [("gateway", Role::Gateway), ("replicator", Role::Replicator), ("placement", Role::Placement)];
+        let roles =
+            [("gateway", Role::Gateway), ("replicator", Role::Replicator), ("placement", Role::Placement)];
         let mut processes = Vec::new();
         for (name, role) in roles {
             for copy in ['a', 'b'] {
@@ -75,7 +76,8 @@ impl Process {
 
     pub(crate) fn described(processes: &[Process]) -> String {
         let lagging = processes.iter().filter(|process| process.lag > Time::millis(5));
-        let lags: Vec<String> = lagging.map(|process| format!("{} lags {} s", process.name, process.lag)).collect();
+        let lags: Vec<String> =
+            lagging.map(|process| format!("{} lags {} s", process.name, process.lag)).collect();
         lags.join(", ")
     }
 
@@ -83,7 +85,10 @@ impl Process {
         if self.follower.cursor().sequence < last {
             return Some(format!("{} stands at frame {}", self.name, self.follower.cursor().sequence));
         }
-        self.crew.iter().find(|crew| !crew.is_idle()).map(|crew| format!("{} of {} is busy", crew.name(), self.name))
+        self.crew
+            .iter()
+            .find(|crew| !crew.is_idle())
+            .map(|crew| format!("{} of {} is busy", crew.name(), self.name))
     }
 }
 
@@ -143,7 +148,9 @@ impl World {
             return;
         }
         let (to, last) = (process.life, self.stream.last());
-        for (when, sequence) in process.subscription.due(self.now, last, process.lag, &self.weather, &mut self.rng) {
+        for (when, sequence) in
+            process.subscription.due(self.now, last, process.lag, &self.weather, &mut self.rng)
+        {
             self.agenda.at(when, Happening::Deliver { to, sequence });
         }
     }
@@ -220,7 +227,6 @@ impl World {
         }
         self.let_crew_work(index);
         self.drive_waiting(index);
-        self.nodes_see(index);
         self.check_reads(index);
     }
 }

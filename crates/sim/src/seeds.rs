@@ -20,7 +20,12 @@ pub struct Tally {
 }
 
 /// Runs the seeds on `threads` threads, and ends early when a law is broken. `each` hears of every run.
-pub fn run_all(seeds: Range<u64>, mutant: Option<Mutant>, threads: usize, mut each: impl FnMut(&Report)) -> Tally {
+pub fn run_all(
+    seeds: Range<u64>,
+    mutant: Option<Mutant>,
+    threads: usize,
+    mut each: impl FnMut(&Report),
+) -> Tally {
     let (next, stop) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
     let (send, reports) = mpsc::channel();
     let mut tally = Tally::default();

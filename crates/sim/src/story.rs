@@ -47,7 +47,8 @@ impl World {
     pub(crate) fn tell_frame(&mut self, entry: &Entry) {
         let header = &entry.frame.header;
         if header.commits == 0 {
-            let what = if header.epoch > self.laws.log.epoch { "opens epoch" } else { "proves that it leads epoch" };
+            let what =
+                if header.epoch > self.laws.log.epoch { "opens epoch" } else { "proves that it leads epoch" };
             let line = || format!("{what} {}, frame {}", header.epoch, header.number);
             return self.story.line(self.now, &header.ledger, line);
         }
@@ -55,8 +56,14 @@ impl World {
             for (revision, event) in commit.numbered() {
                 let by = &commit.header.actor.user;
                 self.story.line(self.now, by, || {
-                    let cause = commit.header.cause.map(|cause| format!(" because r{cause}")).unwrap_or_default();
-                    format!("{} {}   r{revision}{cause}   {}", sign(event.op), event.object.key(), commit.header.why)
+                    let cause =
+                        commit.header.cause.map(|cause| format!(" because r{cause}")).unwrap_or_default();
+                    format!(
+                        "{} {}   r{revision}{cause}   {}",
+                        sign(event.op),
+                        event.object.key(),
+                        commit.header.why
+                    )
                 });
             }
         }

@@ -113,6 +113,12 @@ impl Stream {
         self.entries.truncate(self.committed);
     }
 
+    /// The entries behind a sequence, committed or not.
+    pub fn ids_after(&self, sequence: u64) -> impl Iterator<Item = Uuid> {
+        let index = usize::try_from(sequence).unwrap_or(usize::MAX);
+        self.entries.iter().skip(index).map(Entry::id)
+    }
+
     pub fn committed(&self) -> impl Iterator<Item = (u64, &Entry)> {
         (1..).zip(&self.entries[..self.committed])
     }

@@ -20,7 +20,14 @@ impl Subscription {
     }
 
     /// When which frames are delivered, of those that weren't sent and now stand.
-    pub fn due(&mut self, now: Time, last: u64, lag: Time, weather: &Weather, rng: &mut Rng) -> Vec<(Time, u64)> {
+    pub fn due(
+        &mut self,
+        now: Time,
+        last: u64,
+        lag: Time,
+        weather: &Weather,
+        rng: &mut Rng,
+    ) -> Vec<(Time, u64)> {
         let mut deliveries = Vec::new();
         while self.sent < last {
             self.sent += 1;

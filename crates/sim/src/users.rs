@@ -26,14 +26,45 @@ const ATTEMPTS: u32 = 8;
 pub enum Wish {
     Namespace,
     /// Two objects that show the same number at every revision.
-    Pair { pair: u64, value: u64 },
+    Pair {
+        pair: u64,
+        value: u64,
+    },
     /// One more than it was.
-    Count { counter: u64 },
+    Count {
+        counter: u64,
+    },
     /// An object gets another label, or is made with it.
-    Paint { item: u64, colour: &'static str },
-    Remove { item: u64 },
+    Paint {
+        item: u64,
+        colour: &'static str,
+    },
+    Remove {
+        item: u64,
+    },
+    Deploy {
+        name: &'static str,
+        replicas: u64,
+        cpu_millis: u64,
+    },
+    Scale {
+        name: &'static str,
+        replicas: u64,
+    },
+    SetImage {
+        name: &'static str,
+        image: u64,
+    },
+    Undeploy {
+        name: &'static str,
+    },
+    Cordon {
+        node: String,
+        cordoned: bool,
+    },
 }
 
+const DEPLOYMENTS: [&str; 3] = ["web", "db", "api"];
 const COLOURS: [&str; 3] = ["red", "green", "blue"];
 
 impl fmt::Display for Wish {
@@ -44,6 +75,14 @@ impl fmt::Display for Wish {
             Wish::Count { counter } => write!(f, "count-{counter} plus one"),
             Wish::Paint { item, colour } => write!(f, "paint item-{item} {colour}"),
             Wish::Remove { item } => write!(f, "remove item-{item}"),
+            Wish::Deploy { name, replicas, cpu_millis } => {
+                write!(f, "deploy {name}: {replicas} of {cpu_millis}m")
+            }
+            Wish::Scale { name, replicas } => write!(f, "scale {name} to {replicas}"),
+            Wish::SetImage { name, image } => write!(f, "set the image of {name} to v{image}"),
+            Wish::Undeploy { name } => write!(f, "delete {name}"),
+            Wish::Cordon { node, cordoned: true } => write!(f, "cordon {node}"),
+            Wish::Cordon { node, cordoned: false } => write!(f, "uncordon {node}"),
         }
     }
 }
@@ -52,11 +91,14 @@ impl Wish {
     pub fn draft(&self, model: &Model) -> Result<Draft, Refusal> {
         let intents = match self {
             Wish::Namespace => {
-                let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
+                let namespace =
+                    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
                 vec![create_if_absent(model, &Key::new("", "namespaces", "", "default"), namespace)]
             }
             Wish::Pair { pair, value } => ["a", "b"]
-                .map(|half| put(model, &format!("pair-{pair}-{half}"), json!({"data": {"value": value.to_string()}})))
+                .map(|half| {
+                    put(model, &format!("pair-{pair}-{half}"), json!({"data": {"value": value.to_string()}}))
+                })
                 .into(),
             Wish::Count { counter } => {
                 let name = format!("count-{counter}");
@@ -67,6 +109,25 @@ impl Wish {
                 vec![put(model, &format!("item-{item}"), json!({"metadata": {"labels": {"colour": colour}}}))]
             }
             Wish::Remove { item } => vec![remove(model, &config_map(&format!("item-{item}")))],
+            Wish::Deploy { name, replicas, cpu_millis } => {
+                vec![create_if_absent(model, &deployment_key(name), deployment(name, *replicas, *cpu_millis))]
+            }
+            Wish::Scale { name, replicas } => {
+                vec![change(model, deployment_key(name), json!({"spec": {"replicas": replicas}}))]
+            }
+            Wish::SetImage { name, image } => {
+                let cpu_millis = 250 + 50 * (image % 3);
+                let template = json!({"spec": {"containers": [container(*image, cpu_millis)]}});
+                vec![change(model, deployment_key(name), json!({"spec": {"template": template}}))]
+            }
+            Wish::Undeploy { name } => vec![remove(model, &deployment_key(name))],
+            Wish::Cordon { node, cordoned } => {
+                vec![change(
+                    model,
+                    Key::new("", "nodes", "", node),
+                    json!({"spec": {"unschedulable": cordoned}}),
+                )]
+            }
         };
         let intents = intents.into_iter().flatten().collect();
         let (base, why) = (model.revision, self.to_string());
@@ -84,9 +145,31 @@ fn put(model: &Model, name: &str, patch: Value) -> Option<Intent> {
     if let Some(fact) = model.get(&key) {
         return Some(Intent::Merge { key, expect: fact.revision, patch, subresource: None });
     }
-    let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}});
+    let mut object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}});
     crate::decide::merge(&mut object, &patch);
     Some(Intent::Create { object })
+}
+
+/// Changes an object that is there.
+fn change(model: &Model, key: Key, patch: Value) -> Option<Intent> {
+    let expect = model.get(&key)?.revision;
+    Some(Intent::Merge { key, expect, patch, subresource: None })
+}
+
+fn deployment_key(name: &str) -> Key {
+    Key::new("apps", "deployments", "default", name)
+}
+
+fn deployment(name: &str, replicas: u64, cpu_millis: u64) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"},
+           "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}},
+                    "template": {"metadata": {"labels": {"app": name}},
+                                 "spec": {"containers": [container(1, cpu_millis)]}}}})
+}
+
+fn container(image: u64, cpu_millis: u64) -> Value {
+    json!({"name": "main", "image": format!("demo:v{image}"), "resources": {"requests": {"cpu": format!("{cpu_millis}m")}}})
 }
 
 pub(crate) fn remove(model: &Model, key: &Key) -> Option<Intent> {
@@ -126,8 +209,18 @@ impl Users {
         Users { acts: (0..USERS).map(|_| rng.between(5, 25)).collect(), ..Users::default() }
     }
 
-    fn wish(&mut self, rng: &mut Rng) -> Wish {
-        match rng.below(10) {
+    fn wish(&mut self, rng: &mut Rng, nodes: usize) -> Wish {
+        let name = rng.pick(&DEPLOYMENTS).copied().unwrap_or("web");
+        match rng.below(22) {
+            10..=12 => {
+                Wish::Deploy { name, replicas: rng.between(1, 5), cpu_millis: 50 * rng.between(4, 12) }
+            }
+            13..=17 => Wish::Scale { name, replicas: rng.between(0, 7) },
+            18..=19 => Wish::SetImage { name, image: rng.between(1, 9) },
+            20 => Wish::Undeploy { name },
+            21 => {
+                Wish::Cordon { node: format!("n{}", rng.between(1, nodes as u64)), cordoned: rng.chance(500) }
+            }
             0..=2 => {
                 self.value += 1;
                 Wish::Pair { pair: rng.below(2), value: self.value }
@@ -161,7 +254,7 @@ impl World {
         if self.rng.chance(300) {
             return self.begin_reading(gateway);
         }
-        let wish = self.users.wish(&mut self.rng);
+        let wish = self.users.wish(&mut self.rng, self.nodes.count());
         self.story.line(self.now, format_args!("user {}", user + 1), || format!("wants to {wish}"));
         self.write(gateway, Purpose::User(wish), ATTEMPTS);
     }
@@ -197,10 +290,14 @@ impl World {
             self.laws.break_law(6, now, format!("{name} shows half a commit: {half}"));
         }
         let incarnation = self.laws.log.incarnation;
-        let served = |reading: &Reading| reading.gateway == life && reading.until.is_some_and(|until| at >= until);
+        let served =
+            |reading: &Reading| reading.gateway == life && reading.until.is_some_and(|until| at >= until);
         for (_, reading) in self.users.readings.extract_if(.., |_, reading| served(reading)) {
             if reading.incarnation == incarnation && at < reading.acknowledged {
-                let what = format!("{name} answers a read at r{at}, and r{} was acknowledged before", reading.acknowledged);
+                let what = format!(
+                    "{name} answers a read at r{at}, and r{} was acknowledged before",
+                    reading.acknowledged
+                );
                 self.laws.break_law(6, now, what);
             }
         }
@@ -225,7 +322,8 @@ impl World {
 /// A pair whose halves differ.
 fn half_seen(model: &Model) -> Option<String> {
     (0..2).find_map(|pair| {
-        let half = |half| model.get(&config_map(&format!("pair-{pair}-{half}"))).map(|fact| counted(fact.object()));
+        let half =
+            |half| model.get(&config_map(&format!("pair-{pair}-{half}"))).map(|fact| counted(fact.object()));
         let (a, b) = (half("a"), half("b"));
         (a != b).then(|| format!("pair-{pair} is {a:?} and {b:?}"))
     })

@@ -32,27 +32,72 @@ pub struct Life {
 #[derive(Debug)]
 pub enum Happening {
     /// An append reaches the stream's leader, if that is still of the cluster that it was sent to.
-    AppendArrives { from: Life, append: Append, server: u32 },
+    AppendArrives {
+        from: Life,
+        append: Append,
+        server: u32,
+    },
     /// A quorum has an entry; `answer` is told so.
-    EntryCommits { sequence: u64, id: Uuid, answer: Life },
-    ReadArrives { from: Life, sequence: u64 },
-    ProofArrives { from: Life, proof: Proof },
+    EntryCommits {
+        sequence: u64,
+        id: Uuid,
+        answer: Life,
+    },
+    ReadArrives {
+        from: Life,
+        sequence: u64,
+    },
+    ProofArrives {
+        from: Life,
+        proof: Proof,
+    },
     /// Something reaches a ledger.
-    Ledger { to: Life, word: Word },
+    Ledger {
+        to: Life,
+        word: Word,
+    },
     /// A frame reaches a process that follows the log.
-    Deliver { to: Life, sequence: u64 },
+    Deliver {
+        to: Life,
+        sequence: u64,
+    },
     /// An answer reaches its proposer, or the proposer stops waiting for it.
-    Answered { write: u64, id: Uuid, outcome: Outcome },
-    Unanswered { write: u64, id: Uuid, attempt: u32 },
-    Learned { write: u64, answer: Option<NowAnswer> },
+    Answered {
+        write: u64,
+        id: Uuid,
+        outcome: Outcome,
+    },
+    Unanswered {
+        write: u64,
+        id: Uuid,
+        attempt: u32,
+    },
+    Learned {
+        write: u64,
+        answer: Option<NowAnswer>,
+    },
     /// A write has something to do.
-    Drive { write: u64 },
-    ProcessTick { to: Life },
-    CrewWakes { to: Life },
+    Drive {
+        write: u64,
+    },
+    ProcessTick {
+        to: Life,
+    },
+    CrewWakes {
+        to: Life,
+    },
     /// A gateway reads what must be linearizable: the question was answered, or not.
-    ReadLearned { to: Life, read: u64, answer: Option<NowAnswer> },
-    UserActs { user: usize },
-    NodeActs { node: usize },
+    ReadLearned {
+        to: Life,
+        read: u64,
+        answer: Option<NowAnswer>,
+    },
+    UserActs {
+        user: usize,
+    },
+    NodeActs {
+        node: usize,
+    },
     Fault(Fault),
     Calm,
     LookWhetherIdle,
@@ -206,7 +251,11 @@ impl World {
             self.ended = true;
         } else if self.now - since > IDLE_WITHIN {
             let busy = self.who_is_busy();
-            self.laws.break_law(5, self.now, format!("not idle {IDLE_WITHIN} s after faults stopped: {busy}"));
+            self.laws.break_law(
+                5,
+                self.now,
+                format!("not idle {IDLE_WITHIN} s after faults stopped: {busy}"),
+            );
         }
     }
 
@@ -220,6 +269,7 @@ impl World {
         busy.extend(self.writes.values().map(|write| write.to_string()));
         busy.extend(self.processes.iter().filter_map(|process| process.busy_with(self.stream.last())));
         busy.extend(self.nodes.busy_with());
+        busy.extend(self.nodes_owe());
         busy.join("; ")
     }
 

@@ -49,7 +49,9 @@ enum Waiting {
 /// How a write ended, for who wanted it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
-    Committed { last: Revision },
+    Committed {
+        last: Revision,
+    },
     Unchanged,
     /// Certainly not done.
     Not(Option<Rejection>),
@@ -177,13 +179,15 @@ impl World {
     /// The view of a process moved.
     pub(crate) fn drive_waiting(&mut self, process: usize) {
         let waits = |write: &Write| write.process.index == process && write.waiting == Waiting::ForView;
-        let waiting: Vec<u64> = self.writes.iter().filter(|(_, write)| waits(write)).map(|(id, _)| *id).collect();
+        let waiting: Vec<u64> =
+            self.writes.iter().filter(|(_, write)| waits(write)).map(|(id, _)| *id).collect();
         waiting.into_iter().for_each(|id| self.drive(id));
     }
 
     /// A process died: what it was writing may be applied or not, and nobody waits for it.
     pub(crate) fn abandon_writes(&mut self, process: usize) {
-        let theirs = self.writes.iter().filter(|(_, write)| write.process.index == process).map(|(id, _)| *id);
+        let theirs =
+            self.writes.iter().filter(|(_, write)| write.process.index == process).map(|(id, _)| *id);
         for id in theirs.collect::<Vec<_>>() {
             let Some(write) = self.writes.remove(&id) else { continue };
             self.purpose_ended(&write, &Ended::Unknown);
@@ -196,7 +200,9 @@ impl World {
             (End::Committed { last, .. }, _) => Ended::Committed { last },
             (End::Unchanged, _) => Ended::Unchanged,
             (End::Failed(Failure::Unknown), _) => Ended::Unknown,
-            (End::Failed(Failure::Contended { last, .. } | Failure::Refused(last)), _) => Ended::Not(Some(last)),
+            (End::Failed(Failure::Contended { last, .. } | Failure::Refused(last)), _) => {
+                Ended::Not(Some(last))
+            }
             (End::Failed(_), _) => Ended::Not(None),
         };
         self.purpose_ended(&write, &ended);
@@ -224,9 +230,9 @@ impl World {
             Ended::Committed { last } => Settled::Committed(*last),
             Ended::Unchanged => Settled::Unchanged,
             Ended::Denied(Refusal::Stale(at)) => Settled::Refused(*at),
-            Ended::Not(Some(Rejection::Stale { actual: Some(at), .. } | Rejection::Touched { actual: at, .. })) => {
-                Settled::Refused(*at)
-            }
+            Ended::Not(Some(
+                Rejection::Stale { actual: Some(at), .. } | Rejection::Touched { actual: at, .. },
+            )) => Settled::Refused(*at),
             // It is gone: what the log has by now shows it.
             Ended::Not(Some(Rejection::Stale { .. })) => Settled::Refused(self.laws.log.revision),
             Ended::Not(Some(Rejection::TooOld { floor })) => Settled::Refused(*floor),

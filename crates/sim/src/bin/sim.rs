@@ -45,7 +45,8 @@ fn tell(seed: u64, mutant: Option<Mutant>) -> ExitCode {
 }
 
 fn run_many(args: &Args) -> ExitCode {
-    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let threads =
+        args.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let (started, told) = (Instant::now(), std::io::stderr().is_terminal());
     let mut done = 0;
     let tally = run_all(args.from..args.from + args.seeds, args.mutant, threads, |_| {

@@ -2,7 +2,6 @@
 //! answer, and be written there. A ledger that was deposed when the question arrived can give no such answer.
 
 use bytes::Bytes;
-use rutter_ledger_core::Deposed;
 use rutter_schemas::protocol::ledger::NowAnswer;
 use rutter_schemas::{Outcome, Proposal, Rejection, Revision};
 
@@ -38,7 +37,9 @@ impl Laws {
     ) {
         let Ok(proposal) = Proposal::decode(text.clone()) else { return };
         match outcome {
-            Outcome::Committed { first, last } => self.judge_committed(at, ledger, &proposal, *first, *last, stream),
+            Outcome::Committed { first, last } => {
+                self.judge_committed(at, ledger, &proposal, *first, *last, stream)
+            }
             Outcome::Rejected(rejection) => {
                 self.rejections += 1;
                 self.judge_rejection(at, ledger, &proposal, rejection, arrival);
@@ -59,7 +60,9 @@ impl Laws {
         let why = &proposal.header.why;
         if self.log.commit(id) != Some((first, last)) {
             let stands = self.log.commit(id);
-            let what = format!("{ledger} says that \"{why}\" stands at r{first}..r{last}; in the log it is at {stands:?}");
+            let what = format!(
+                "{ledger} says that \"{why}\" stands at r{first}..r{last}; in the log it is at {stands:?}"
+            );
             return self.break_law(6, at, what);
         }
         self.told.insert(id, (first, last));
@@ -70,21 +73,30 @@ impl Laws {
     }
 
     /// A rejection is an answer too: what it says has to be so in the log, and not have been over before it was asked.
-    fn judge_rejection(&mut self, at: Time, ledger: &str, proposal: &Proposal, rejection: &Rejection, arrival: Arrival) {
+    fn judge_rejection(
+        &mut self,
+        at: Time,
+        ledger: &str,
+        proposal: &Proposal,
+        rejection: &Rejection,
+        arrival: Arrival,
+    ) {
         if self.log.commit(proposal.header.id).is_some() {
             let what = format!("{ledger} rejects \"{}\", which stands in the log", proposal.header.why);
             return self.break_law(6, at, what);
         }
-        let last = self.log.last_writer().map_or(0, |(_, sequence)| sequence);
+        let last = self.log.last_frame();
         let mut ends = (arrival.frame..=last).map(|frame| self.log.revision_at(frame));
         let base = proposal.header.base;
         let holds = match rejection {
             Rejection::Stale { key, actual } => ends.any(|end| self.log.key_at(key, end) == *actual),
             Rejection::Touched { scope, actual } => match scope.0.strip_prefix("absent:") {
-                Some(text) => proposal.writes.iter().filter(|write| write.key.to_string() == text).any(|write| {
-                    let log = &self.log;
-                    *actual > base && ends.any(|end| log.last_event_at(&write.key, end) == Some(*actual))
-                }),
+                Some(text) => {
+                    proposal.writes.iter().filter(|write| write.key.to_string() == text).any(|write| {
+                        let log = &self.log;
+                        *actual > base && ends.any(|end| log.last_event_at(&write.key, end) == Some(*actual))
+                    })
+                }
                 None => *actual > base && ends.any(|end| self.log.touched_at(scope, end) == Some(*actual)),
             },
             Rejection::WrongIncarnation { current } => *current <= self.log.incarnation,
@@ -97,7 +109,9 @@ impl Laws {
         self.rejected.insert(proposal.header.id, rejection.clone());
         if !holds && !repeats {
             let why = &proposal.header.why;
-            let what = format!("{ledger} rejects \"{why}\" ({rejection}), which was so at no time since it was proposed");
+            let what = format!(
+                "{ledger} rejects \"{why}\" ({rejection}), which was so at no time since it was proposed"
+            );
             self.break_law(6, at, what);
         }
     }
@@ -105,7 +119,10 @@ impl Laws {
     /// "The log stands at N" has to be at least what anyone had been told, and at most what stands.
     pub fn judge_now(&mut self, at: Time, ledger: &str, now: NowAnswer, arrival: Arrival, _: &Stream) {
         if now.revision > self.log.revision {
-            let what = format!("{ledger} says that the log stands at r{}; it ends at r{}", now.revision, self.log.revision);
+            let what = format!(
+                "{ledger} says that the log stands at r{}; it ends at r{}",
+                now.revision, self.log.revision
+            );
             return self.break_law(6, at, what);
         }
         if arrival.incarnation == self.log.incarnation && now.revision < arrival.acknowledged {
@@ -117,19 +134,15 @@ impl Laws {
         }
     }
 
-    /// Only another's frame deposes: a refusal may be a ledger's own frame that isn't committed yet.
-    pub fn judge_step_down(&mut self, at: Time, ledger: &str, why: &Deposed, stream: &Stream) {
-        match why {
-            Deposed::Another { sequence } => {
-                let stands = stream.read(*sequence).map(|entry| entry.frame.header.ledger.as_str());
-                if stands == Some(ledger) && self.log.writer_of(*sequence) == Some(ledger) {
-                    self.break_law(6, at, format!("{ledger} steps down for frame {sequence}, which is its own"));
-                }
-            }
-            Deposed::Refused => {
-                self.break_law(6, at, format!("{ledger} steps down because an append was refused: it may be its own"));
-            }
-            Deposed::LogChanged { .. } | Deposed::Resigned => {}
+    /// Only another's frame deposes: a refusal may be a ledger's own frame that isn't committed yet. `others` is how
+    /// many frames that it didn't append stand behind the last one it knows.
+    pub fn judge_step_down(&mut self, at: Time, ledger: &str, behind: u64, others: usize) {
+        if others == 0 {
+            self.break_law(
+                6,
+                at,
+                format!("{ledger} steps down, and nobody else's frame stands behind frame {behind}"),
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ use rutter_controller::Fact;
 use rutter_schemas::{Event, Expect, Hash, Key, Op, Recorded, Revision, Scope, Uuid, touches};
 use serde_json::Value;
 
+use super::workloads::{self, Changed};
 use crate::stream::Entry;
 use crate::users::counted;
 
@@ -23,8 +24,8 @@ pub struct Log {
     pub commits: u64,
     hash: Hash,
     sequence: u64,
-    /// The revision at the end of each frame, and who wrote it.
-    frames: Vec<(Revision, String)>,
+    /// The revision at the end of each frame.
+    frames: Vec<Revision>,
     rows: BTreeMap<Key, Arc<Fact>>,
     /// Every state of every key: absent where it was deleted.
     keys: BTreeMap<Key, Vec<(Revision, bool)>>,
@@ -32,7 +33,7 @@ pub struct Log {
     ids: BTreeMap<Uuid, (Revision, Revision)>,
 }
 
-fn broken(law: usize, what: String) -> Judgement {
+pub(super) fn broken(law: usize, what: String) -> Judgement {
     Err((law, what))
 }
 
@@ -40,14 +41,23 @@ impl Log {
     pub fn take(&mut self, sequence: u64, entry: &Entry) -> Judgement {
         let header = &entry.frame.header;
         if sequence != self.sequence + 1 || header.number != sequence || header.prev != self.hash {
-            return broken(6, format!("frame {sequence} of {} does not stand on the one before", header.ledger));
+            return broken(
+                6,
+                format!("frame {sequence} of {} does not stand on the one before", header.ledger),
+            );
         }
         if header.epoch < self.epoch || (header.epoch > self.epoch && header.commits > 0) {
-            return broken(6, format!("frame {sequence} of {} writes out of its epoch {}", header.ledger, header.epoch));
+            return broken(
+                6,
+                format!("frame {sequence} of {} writes out of its epoch {}", header.ledger, header.epoch),
+            );
         }
         self.begin_incarnation(sequence, entry)?;
         if header.first != self.revision.next() {
-            return broken(6, format!("frame {sequence} begins with r{} after r{}", header.first, self.revision));
+            return broken(
+                6,
+                format!("frame {sequence} begins with r{} after r{}", header.first, self.revision),
+            );
         }
         let mut facts = entry.facts.iter();
         for commit in &entry.frame.commits {
@@ -56,7 +66,7 @@ impl Log {
             self.record(commit, &facts)?;
         }
         (self.sequence, self.hash, self.epoch) = (sequence, entry.hash, header.epoch);
-        self.frames.push((self.revision, header.ledger.clone()));
+        self.frames.push(self.revision);
         Ok(())
     }
 
@@ -88,9 +98,17 @@ impl Log {
             self.judge_expectation(at, event, *expect, header.base)?;
         }
         for scope in &header.guards {
-            if let Some(touched) = self.touched.get(scope).and_then(|touched| touched.last()).filter(|r| **r > header.base) {
+            if let Some(touched) =
+                self.touched.get(scope).and_then(|touched| touched.last()).filter(|r| **r > header.base)
+            {
                 let why = &header.why;
-                return broken(4, format!("r{at} ({why}) was decided on r{}, but {scope} was touched at r{touched}", header.base));
+                return broken(
+                    4,
+                    format!(
+                        "r{at} ({why}) was decided on r{}, but {scope} was touched at r{touched}",
+                        header.base
+                    ),
+                );
             }
         }
         Ok(())
@@ -114,12 +132,20 @@ impl Log {
     }
 
     fn record(&mut self, commit: &Recorded, facts: &[Arc<Fact>]) -> Judgement {
+        let mut olds: Vec<Option<Arc<Fact>>> = Vec::with_capacity(facts.len());
         for (event, fact) in commit.events.iter().zip(facts) {
             let old = self.rows.get(&fact.key).cloned();
+            olds.push(old.clone());
             self.revision = fact.revision;
             let touched = touches(old.as_ref().map(|old| old.object()), fact.after(), &event.object);
             if let Some(missing) = touched.iter().find(|scope| !event.touches.contains(scope)) {
-                return broken(4, format!("r{} ({}) does not say that it touches {missing}", fact.revision, event.event_type));
+                return broken(
+                    4,
+                    format!(
+                        "r{} ({}) does not say that it touches {missing}",
+                        fact.revision, event.event_type
+                    ),
+                );
             }
             for scope in touched {
                 self.touched.entry(scope).or_default().push(fact.revision);
@@ -133,7 +159,9 @@ impl Log {
         }
         self.ids.insert(commit.header.id, (commit.first, self.revision));
         self.commits += 1;
-        Ok(())
+        let changes = olds.iter().zip(facts).map(|(old, fact)| Changed { before: old.as_deref(), fact });
+        let changes: Vec<Changed<'_>> = changes.collect();
+        workloads::judge(self, &commit.header.actor.user, &commit.header.why, &changes)
     }
 
     pub fn commit(&self, id: Uuid) -> Option<(Revision, Revision)> {
@@ -143,23 +171,23 @@ impl Log {
     /// The revision at the end of a frame; none before the first.
     pub fn revision_at(&self, frame: u64) -> Revision {
         let index = frame.checked_sub(1).and_then(|index| usize::try_from(index).ok());
-        index.and_then(|index| self.frames.get(index)).map(|(end, _)| *end).unwrap_or_default()
+        index.and_then(|index| self.frames.get(index)).copied().unwrap_or_default()
     }
 
-    /// Who wrote the last frame, and its sequence.
-    pub fn last_writer(&self) -> Option<(&str, u64)> {
-        self.frames.last().map(|(_, ledger)| (ledger.as_str(), self.sequence))
-    }
-
-    pub fn writer_of(&self, frame: u64) -> Option<&str> {
-        let index = usize::try_from(frame.checked_sub(1)?).ok()?;
-        self.frames.get(index).map(|(_, ledger)| ledger.as_str())
+    /// The last frame.
+    pub fn last_frame(&self) -> u64 {
+        self.sequence
     }
 
     /// Which revision of a key stood at the end of a frame.
     pub fn key_at(&self, key: &Key, end: Revision) -> Option<Revision> {
         let states = self.keys.get(key)?;
-        states.iter().rev().find(|(revision, _)| *revision <= end).filter(|(_, lives)| *lives).map(|(at, _)| *at)
+        states
+            .iter()
+            .rev()
+            .find(|(revision, _)| *revision <= end)
+            .filter(|(_, lives)| *lives)
+            .map(|(at, _)| *at)
     }
 
     /// The last event of a key up to a revision, its deletion included.
@@ -171,6 +199,16 @@ impl Log {
     /// When a scope had last been touched at the end of a frame.
     pub fn touched_at(&self, scope: &Scope, end: Revision) -> Option<Revision> {
         self.touched.get(scope)?.iter().rev().find(|revision| **revision <= end).copied()
+    }
+
+    pub fn row(&self, key: &Key) -> Option<&Arc<Fact>> {
+        self.rows.get(key)
+    }
+
+    /// All objects of a resource.
+    pub fn of<'a>(&'a self, group: &'a str, resource: &'a str) -> impl Iterator<Item = &'a Arc<Fact>> {
+        let rows = self.rows.range(Key::new(group, resource, "", "")..).map(|(_, fact)| fact);
+        rows.take_while(move |fact| fact.is(group, resource))
     }
 
     pub fn rows(&self) -> impl Iterator<Item = &Arc<Fact>> {

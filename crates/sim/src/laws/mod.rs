@@ -4,6 +4,7 @@
 mod answers;
 mod ending;
 mod log;
+mod workloads;
 
 use std::collections::BTreeMap;
 use std::fmt;

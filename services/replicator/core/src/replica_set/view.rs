@@ -147,7 +147,6 @@ impl View {
         if let Some(old) = self.sets.remove(&fact.key) {
             self.keys.remove(&old.uid);
             self.forget_sibling(&old);
-            self.forget_family_if_empty(&old.uid);
         }
         let Some(object) = fact.after() else { return };
         let set = read_set(fact, object);
