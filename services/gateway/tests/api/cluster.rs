@@ -1,0 +1,117 @@
+//! A cluster without nodes, in this process.
+
+#[path = "../../../../crates/runtime/tests/suite/common.rs"]
+#[allow(dead_code, reason = "shared with tests that need more of it")]
+mod nats;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rutter_apimachinery::registry::Registry;
+use rutter_gateway::{Config, Gateway, Given};
+use rutter_ledger::core::{Proving, Role as LedgerRole};
+use rutter_ledger::{Ledger, LedgerConfig, Parts};
+use rutter_projection::Options;
+use rutter_runtime::executor::Writer;
+use rutter_runtime::metrics::Metrics;
+use rutter_runtime::now::Now;
+use rutter_runtime::pki::cluster::{self, ClusterKeys};
+use rutter_runtime::proposer::{Proposer, local};
+use rutter_runtime::roles::Role;
+use rutter_runtime::seal::SealKey;
+use rutter_runtime::server::EmbeddedServer;
+use rutter_runtime::shutdown::Shutdown;
+use rutter_runtime::stream::LogStream;
+use rutter_runtime::view::{View, ViewOptions};
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+pub(crate) struct Cluster {
+    pub(crate) gateway: Gateway,
+    pub(crate) address: SocketAddr,
+    pub(crate) keys: ClusterKeys,
+    shutdown: Shutdown,
+    server: EmbeddedServer,
+    _ledger: Ledger,
+    _dir: TempDir,
+}
+
+impl Cluster {
+    /// Everything that answers requests, ready.
+    pub(crate) async fn start() -> Cluster {
+        let dir = tempfile::tempdir().unwrap();
+        let server = nats::server(&dir.path().join("nats")).await;
+        let mut shutdown = Shutdown::new();
+        let (log, services, api) =
+            (shutdown.stage("log"), shutdown.stage("ledger"), shutdown.stage("gateway"));
+        let client = nats::connect(&server, &Role::Ledger).await;
+        let stream = LogStream::ensure(client.clone(), &nats::SETTINGS).await.unwrap();
+        let options = ViewOptions { dir: dir.path().join("view"), projection: Options::with_history() };
+        let view = View::start(stream.clone(), options, &log).await.unwrap();
+        view.ready().await.unwrap();
+        let (way_in, inbox) = local();
+        let config = LedgerConfig {
+            name: "test".to_owned(),
+            proving: Proving::Asked,
+            stream: nats::SETTINGS,
+            index: dir.path().join("index"),
+            store: None,
+            new_incarnation: false,
+        };
+        let parts = Parts { stream, local: inbox, view: view.clone(), metrics: Metrics::new() };
+        let ledger = Ledger::start(config, parts, &services).await.unwrap();
+        let mut state = ledger.state();
+        state.wait_for(|state| state.role == LedgerRole::Active).await.unwrap();
+
+        let now = Now::start(client.clone(), Some(way_in.clone()), &services);
+        let writer = Writer { view, proposer: Proposer::with_local(client, way_in), now };
+        let registry = Arc::new(Registry::builtin());
+        let seal = SealKey::from_bytes(&[7; 32]);
+        let keys = cluster::ensure(&writer, &registry, &seal).await.unwrap();
+        let given = Given {
+            writer,
+            control: nats::connect(&server, &Role::Gateway).await,
+            data: nats::connect(&server, &Role::Gateway).await,
+            keys: keys.clone(),
+            seal,
+            registry,
+            metrics: Metrics::new(),
+        };
+        let config = Config { listen: "127.0.0.1:0".parse().unwrap(), ..Config::default() };
+        let (gateway, address) = rutter_gateway::start(config, given, &api).await.unwrap();
+        let cluster = Cluster { gateway, address, keys, shutdown, server, _ledger: ledger, _dir: dir };
+        cluster.ready().await;
+        cluster
+    }
+
+    async fn ready(&self) {
+        let nobody = self.nobody();
+        loop {
+            if nobody.get("/readyz").await.code == 200 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A client with a certificate of the group that may do everything.
+    pub(crate) fn admin(&self) -> Client {
+        self.client("admin", &["system:masters"])
+    }
+
+    pub(crate) fn client(&self, user: &str, groups: &[&str]) -> Client {
+        let leaf = self.keys.authority.client_certificate(user, groups, jiff::Timestamp::now()).unwrap();
+        Client::new(self.address, self.keys.authority.certificate_pem(), Some(&leaf))
+    }
+
+    /// A client without any credential.
+    pub(crate) fn nobody(&self) -> Client {
+        Client::new(self.address, self.keys.authority.certificate_pem(), None)
+    }
+
+    pub(crate) async fn stop(self) {
+        assert_eq!(self.shutdown.finish().await, Vec::<&str>::new());
+        self.server.stop().await;
+    }
+}

@@ -1,0 +1,9 @@
+//! A gateway on a real log: nats-server, ledger, view, and clients over TLS. Needs nats-server (`make tools`, or
+//! `RUTTER_NATS_SERVER`).
+
+mod client;
+mod cluster;
+mod reads;
+mod stories;
+mod watches;
+mod writes;
