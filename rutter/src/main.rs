@@ -3,6 +3,7 @@
 mod cli;
 mod history;
 mod print;
+mod process;
 mod service;
 mod token;
 mod top;

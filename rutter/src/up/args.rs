@@ -32,6 +32,12 @@ pub(crate) struct UpArgs {
     /// Use this NATS instead of a nats-server of our own, such as nats://nats-1:4222
     #[arg(long, value_name = "URL")]
     pub(crate) nats: Option<String>,
+    /// The credentials for it
+    #[arg(long, requires = "nats", value_name = "FILE")]
+    pub(crate) nats_creds: Option<PathBuf>,
+    /// The certificate authority of it
+    #[arg(long, requires = "nats", value_name = "FILE")]
+    pub(crate) nats_ca: Option<PathBuf>,
     /// The name of this machine's node [default: the host name]
     #[arg(long, value_name = "NAME")]
     pub(crate) node_name: Option<String>,
@@ -50,6 +56,9 @@ pub(crate) struct UpArgs {
     /// The most bytes that the log may take, in GiB [default: a quarter of the free disk]
     #[arg(long, value_name = "GIB")]
     pub(crate) max_log_gib: Option<u64>,
+    /// The log was restored from a backup, or lost its tail, and that is accepted: begin a new incarnation of it
+    #[arg(long)]
+    pub(crate) new_incarnation: bool,
     /// What the services say: a filter such as info, debug or rutter_gateway=debug
     #[arg(long, env = "RUTTER_LOG", default_value = "info", value_name = "FILTER")]
     pub(crate) log: String,

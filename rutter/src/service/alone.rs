@@ -1,0 +1,220 @@
+//! One service in a process of its own.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rutter_ledger::core::Proving;
+use rutter_ledger::{Ledger, LedgerConfig, Parts};
+use rutter_runtime::metrics::Metrics;
+use rutter_runtime::nats;
+use rutter_runtime::pki::cluster;
+use rutter_runtime::roles::Role;
+use rutter_runtime::seal::SealKey;
+use rutter_runtime::shutdown::Shutdown;
+use rutter_runtime::standby::Standby;
+use rutter_runtime::stream::{LogStream, Replicas, StreamSettings};
+use rutter_runtime::telemetry::{self, Form};
+
+use super::args::{CommonArgs, LedgerCommand};
+use super::{ControllerArgs, GatewayArgs, LedgerArgs, NodeagentArgs, controllers, node};
+use crate::process::{Ground, Ledger as LedgerPlace};
+use crate::up::{Home, write_kubeconfig};
+
+/// How long to wait for a broker that is only starting.
+const BROKER: Duration = Duration::from_secs(120);
+
+/// Runs what `start` starts until the process is asked to end.
+async fn run<F>(name: &'static str, common: &CommonArgs, metrics: Metrics, start: F) -> Result<()>
+where
+    F: AsyncFnOnce(&mut Shutdown) -> Result<()>,
+{
+    let telemetry = telemetry::start(name, &common.log, Form::Text)?;
+    let mut shutdown = Shutdown::new();
+    if let Some(address) = common.metrics {
+        let stage = shutdown.stage("metrics");
+        let stop = stage.token();
+        stage.spawn(async move {
+            if let Err(error) = metrics.serve(address, stop).await {
+                tracing::error!(%error, %address, "metrics are not served");
+            }
+        });
+    }
+    let started = start(&mut shutdown).await;
+    if started.is_ok() {
+        tracing::info!("{name} is up");
+        shutdown.asked().await?;
+    }
+    shutdown.finish().await;
+    telemetry.finish();
+    started
+}
+
+/// Connects as a role; a broker that is only starting is waited for.
+async fn client(common: &CommonArgs, role: &Role) -> Result<async_nats::Client> {
+    let config = super::connection(&common.nats, common.nats_creds.as_deref(), common.nats_ca.as_deref())?;
+    let deadline = tokio::time::Instant::now() + BROKER;
+    loop {
+        match nats::connect(&config, role).await {
+            Ok(client) => return Ok(client),
+            Err(error) if tokio::time::Instant::now() > deadline => return Err(error.into()),
+            Err(error) => tracing::info!("waiting for NATS: {error}"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Lays the ground for a service that follows and writes, once the log is there.
+async fn ground(common: &CommonArgs, role: &Role, shutdown: &mut Shutdown) -> Result<Ground> {
+    let config = super::connection(&common.nats, common.nats_creds.as_deref(), common.nats_ca.as_deref())?;
+    let waiting = client(common, role).await?;
+    let deadline = tokio::time::Instant::now() + BROKER;
+    while let Err(error) = LogStream::open(waiting.clone()).await {
+        anyhow::ensure!(tokio::time::Instant::now() < deadline, "the log is not there: {error}");
+        tracing::info!("waiting for the log: {error}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    drop(waiting);
+    let seal = SealKey::open(&common.key_file)?;
+    let stage = shutdown.stage("log");
+    let projection = common.data.join("projection");
+    let (ground, _) = Ground::lay(&config, role, &projection, LedgerPlace::Elsewhere, seal, &stage).await?;
+    super::check_log(&ground.view).await?;
+    ground.view.ready().await?;
+    Ok(ground)
+}
+
+/// `rutter gateway`
+pub(crate) async fn gateway(args: GatewayArgs) -> Result<()> {
+    let common = args.common.clone();
+    run("gateway", &common, Metrics::new(), async |shutdown| {
+        let ground = ground(&args.common, &Role::Gateway, shutdown).await?;
+        let keys = cluster::ensure(&ground.writer, &ground.registry, &ground.seal).await?;
+        let data = client(&args.common, &Role::Gateway).await?;
+        let config = rutter_gateway::Config {
+            listen: args.listen,
+            advertise: args.advertise,
+            names: args.names.clone(),
+            ..rutter_gateway::Config::default()
+        };
+        let given = ground.to_gateway(data, keys.clone());
+        let (_, address) = rutter_gateway::start(config, given, &shutdown.stage("gateway")).await?;
+        if let Some(path) = &args.kubeconfig {
+            let host = args.names.first().cloned().unwrap_or_else(|| args.advertise.to_string());
+            write_kubeconfig(path, &keys, &format!("{host}:{}", address.port()))?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// `rutter ledger`
+pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
+    if let Some(LedgerCommand::Verify { cluster }) = &args.command {
+        return super::verify::verify(&args.common, cluster.as_deref()).await;
+    }
+    let common = args.common.clone();
+    run("ledger", &common, Metrics::new(), async |shutdown| {
+        let client = client(&args.common, &Role::Ledger).await?;
+        let replicas = if args.replicas == "3" { Replicas::Three } else { Replicas::One };
+        let settings = StreamSettings { replicas, max_bytes: args.max_log_gib << 30 };
+        let stream = ensure_stream(client, &settings).await?;
+        let config = super::connection(&args.common.nats, args.common.nats_creds.as_deref(), args.common.nats_ca.as_deref())?;
+        let log = shutdown.stage("log");
+        // A ledger opens no secret; the key it is given is its own, and seals nothing.
+        let seal = SealKey::from_bytes(&[0; 32]);
+        let projection = args.common.data.join("projection");
+        let (ground, inbox) = Ground::lay(&config, &Role::Ledger, &projection, LedgerPlace::Here, seal, &log).await?;
+        super::check_log(&ground.view).await?;
+        let config = LedgerConfig {
+            name: args.name.clone().map_or_else(super::host_name, Ok)?,
+            proving: if replicas == Replicas::One { Proving::Asked } else { Proving::Framed },
+            stream: settings,
+            index: args.common.data.join("ledger.index"),
+            store: None,
+            new_incarnation: args.new_incarnation,
+        };
+        let parts = Parts {
+            stream,
+            local: inbox.context("a ledger here has an inbox")?,
+            view: ground.view.clone(),
+            metrics: ground.metrics.clone(),
+        };
+        let ledger = Ledger::start(config, parts, &shutdown.stage("ledger")).await?;
+        let end = shutdown.trigger();
+        tokio::spawn(async move {
+            if let Err(error) = ledger.ended().await {
+                tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "the ledger can't go on");
+                end.cancel();
+            }
+        });
+        Ok(())
+    })
+    .await
+}
+
+/// Servers of a cluster elect a leader of the stream first.
+async fn ensure_stream(client: async_nats::Client, settings: &StreamSettings) -> Result<LogStream> {
+    let deadline = tokio::time::Instant::now() + BROKER;
+    loop {
+        match LogStream::ensure(client.clone(), settings).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if tokio::time::Instant::now() > deadline => return Err(error.into()),
+            Err(error) => tracing::info!("waiting for JetStream: {error}"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// `rutter replicator`
+pub(crate) async fn replicator(args: ControllerArgs) -> Result<()> {
+    controller("replicator", Role::Replicator, args).await
+}
+
+/// `rutter placement`
+pub(crate) async fn placement(args: ControllerArgs) -> Result<()> {
+    controller("placement", Role::Placement, args).await
+}
+
+/// `rutter autoscaler`
+pub(crate) async fn autoscaler(args: ControllerArgs) -> Result<()> {
+    controller("autoscaler", Role::Autoscaler, args).await
+}
+
+async fn controller(name: &'static str, role: Role, args: ControllerArgs) -> Result<()> {
+    let common = args.common.clone();
+    run(name, &common, Metrics::new(), async |shutdown| {
+        let ground = ground(&args.common, &role, shutdown).await?;
+        let standby: Standby = args.standby.into();
+        let client = client(&args.common, &role).await?;
+        controllers::start_one(&role, &ground, client, standby, &shutdown.stage(name)).await
+    })
+    .await
+}
+
+/// `rutter nodeagent`
+pub(crate) async fn nodeagent(args: NodeagentArgs) -> Result<()> {
+    let common = args.common.clone();
+    run("nodeagent", &common, Metrics::new(), async |shutdown| {
+        let home = Home::open(&args.common.data)?;
+        let config = node::config(args.runtime, args.nodes, args.node_name.clone(), &home)?;
+        let mut config = config.context("a node agent needs a runtime: containerd or sim")?;
+        config.node_ip = args.node_ip;
+        node::remember(&home, &config)?;
+        let role = Role::Node(config.node_name.clone());
+        let connections = rutter_nodeagent::Connections {
+            control: client(&args.common, &role).await?,
+            data: client(&args.common, &role).await?,
+        };
+        let stage = shutdown.stage("node");
+        let (stop, end) = (stage.token(), shutdown.trigger());
+        stage.spawn(async move {
+            if let Err(error) = rutter_nodeagent::run(config, connections, stop).await {
+                tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "the node can't go on");
+                end.cancel();
+            }
+        });
+        Ok(())
+    })
+    .await
+}
+

@@ -1,0 +1,35 @@
+//! The controllers of a process.
+
+use anyhow::Result;
+use rutter_runtime::nats::{self, NatsConfig};
+use rutter_runtime::roles::Role;
+use rutter_runtime::shutdown::Stage;
+use rutter_runtime::standby::Standby;
+
+use crate::process::Ground;
+
+/// Starts all of them on one ground, each with a connection of its own role.
+pub(crate) async fn start(
+    ground: &Ground,
+    connection: &dyn Fn(&Role) -> Result<NatsConfig>,
+    standby: Standby,
+    stage: &Stage,
+) -> Result<()> {
+    for role in [Role::Replicator, Role::Placement, Role::Autoscaler] {
+        let client = nats::connect(&connection(&role)?, &role).await?;
+        start_one(&role, ground, client, standby, stage).await?;
+    }
+    Ok(())
+}
+
+/// Starts the controllers of one role.
+pub(crate) async fn start_one(
+    role: &Role,
+    ground: &Ground,
+    client: async_nats::Client,
+    standby: Standby,
+    stage: &Stage,
+) -> Result<()> {
+    let _ = (role, ground, client, standby, stage);
+    Ok(())
+}
