@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use rutter_controller::{Controller, Fact, Machine, Plan, Settled, Ticket};
 use rutter_placement_core::Placement;
-use rutter_replicator_core::{Deployments, Garbage, PodGarbage, ReplicaSets};
+use rutter_replicator_core::node_lifecycle::silence;
+use rutter_replicator_core::{
+    Deployments, EndpointSlices, Garbage, NamespaceEnding, NodeLifecycle, PodGarbage, ReplicaSets,
+};
 use rutter_schemas::Revision;
 
 use crate::model::Model;
@@ -24,12 +27,14 @@ pub struct Errand {
 /// One controller at work.
 pub trait Crew {
     fn name(&self) -> &'static str;
-    fn start(&mut self, model: &Model);
+    fn start(&mut self, model: &Model, now: Time);
     fn follow(&mut self, facts: &[Arc<Fact>], at: Revision);
     fn next(&mut self, now: Time) -> Option<Errand>;
     fn settle(&mut self, ticket: Ticket, settled: Settled, now: Time);
     fn wake_at(&self) -> Option<Time>;
     fn is_idle(&self) -> bool;
+    /// What is outside the log: the nodes that answer, asked directly or not.
+    fn hear(&mut self, _heard: &[String], _now: Time) {}
     /// Law 1: where the view kept differs from the view that the whole log makes.
     fn differs_from_rebuilt(&self, log: &[Arc<Fact>], at: Revision) -> Option<String>;
 }
@@ -44,6 +49,9 @@ pub fn of(role: Role) -> Vec<Box<dyn Crew>> {
             member::<ReplicaSets>(),
             member::<Garbage>(),
             member::<PodGarbage>(),
+            member::<EndpointSlices>(),
+            member::<NamespaceEnding>(),
+            Box::new(NodeWatch::default()),
         ],
     }
 }
@@ -68,7 +76,7 @@ impl<C: Controller> Crew for Member<C> {
         C::NAME
     }
 
-    fn start(&mut self, model: &Model) {
+    fn start(&mut self, model: &Model, _: Time) {
         self.machine = Machine::start(model.all().map(|fact| &**fact), model.revision);
     }
 
@@ -107,5 +115,61 @@ impl<C: Controller> Crew for Member<C> {
         let same = kept.bytes().zip(rebuilt.bytes()).take_while(|(a, b)| a == b).count();
         let around = |text: &str| text.chars().skip(same.saturating_sub(80)).take(160).collect::<String>();
         Some(format!("kept …{}…, rebuilt …{}…", around(&kept), around(&rebuilt)))
+    }
+}
+
+/// The controller of the life of nodes, which also listens for their heartbeats.
+#[derive(Default)]
+struct NodeWatch(Member<NodeLifecycle>);
+
+impl Crew for NodeWatch {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn start(&mut self, model: &Model, now: Time) {
+        self.0.start(model, now);
+        self.0.machine.view_mut().hearing_mut().listens(now.stamp());
+    }
+
+    fn follow(&mut self, facts: &[Arc<Fact>], at: Revision) {
+        self.0.follow(facts, at);
+    }
+
+    fn next(&mut self, now: Time) -> Option<Errand> {
+        self.0.next(now)
+    }
+
+    fn settle(&mut self, ticket: Ticket, settled: Settled, now: Time) {
+        self.0.settle(ticket, settled, now);
+    }
+
+    fn wake_at(&self) -> Option<Time> {
+        self.0.wake_at()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.is_idle()
+    }
+
+    /// Whoever was silent for long is asked directly, and answers or not.
+    fn hear(&mut self, heard: &[String], now: Time) {
+        let machine = &mut self.0.machine;
+        let silent = silence::to_ask(machine.view(), now.stamp());
+        let hearing = machine.view_mut().hearing_mut();
+        for node in heard {
+            hearing.heard(node, now.stamp());
+        }
+        let unanswered: Vec<String> = silent.into_iter().filter(|node| !heard.contains(node)).collect();
+        for node in &unanswered {
+            hearing.unanswered(node, now.stamp());
+        }
+        if !unanswered.is_empty() {
+            silence::to_wake(machine.view()).into_iter().for_each(|key| machine.wake(key));
+        }
+    }
+
+    fn differs_from_rebuilt(&self, log: &[Arc<Fact>], at: Revision) -> Option<String> {
+        self.0.differs_from_rebuilt(log, at)
     }
 }

@@ -45,6 +45,12 @@ impl World {
             let when = self.rng.time(Time::secs(4), storm);
             self.after(when, Happening::Fault(Fault::Restore));
         }
+        if self.rng.chance(100) {
+            let (node, stretch) =
+                (self.rng.index(self.nodes.count()), self.rng.time(Time::secs(45), Time::secs(90)));
+            let when = self.rng.time(Time::secs(3), storm);
+            self.after(when, Happening::Fault(Fault::SilentNode(node, stretch)));
+        }
         self.after(storm, Happening::Calm);
     }
 
@@ -165,7 +171,6 @@ impl World {
         if self.stream.full {
             self.set_disk(false);
         }
-        self.nodes.all_come_back(self.now);
         for index in 0..self.ledgers.len() {
             self.ledgers[index].trap = None;
             self.continue_ledger(index);

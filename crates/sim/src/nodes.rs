@@ -85,9 +85,15 @@ fn run(fact: &Fact, now: Time) -> Option<Intent> {
     if is_running(pod) || read::text(pod, "/spec/nodeName").is_empty() {
         return None;
     }
-    let status = json!({"phase": "Running", "podIP": "10.0.0.1", "startTime": read::stamp(now.stamp()),
+    let status = json!({"phase": "Running", "podIP": address(&fact.uid), "startTime": read::stamp(now.stamp()),
                         "conditions": [ready("", now)]});
     Some(status_of(fact, status))
+}
+
+/// An address of its own for each pod, or nearly so.
+fn address(uid: &str) -> String {
+    let sum = uid.bytes().fold(7u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    format!("10.{}.{}.{}", sum >> 16 & 255, sum >> 8 & 255, sum & 255)
 }
 
 fn end(fact: &Fact) -> Intent {
@@ -147,18 +153,22 @@ impl Nodes {
         self.nodes.len()
     }
 
-    pub(crate) fn busy_with(&self) -> Option<String> {
-        self.doing.first().map(Duty::to_string)
+    pub(crate) fn busy_with(&self, now: Time) -> Option<String> {
+        let silent = self.nodes.iter().find(|node| node.silent_until > now);
+        silent
+            .map(|node| format!("{} is silent", node.name))
+            .or_else(|| self.doing.first().map(Duty::to_string))
+    }
+
+    /// Their heartbeats are heard.
+    pub(crate) fn that_answer(&self, now: Time) -> Vec<String> {
+        self.nodes.iter().filter(|node| node.silent_until <= now).map(|node| node.name.clone()).collect()
     }
 
     /// It hears and says nothing until then.
     pub(crate) fn silence(&mut self, node: usize, until: Time) -> &str {
         self.nodes[node].silent_until = until;
         &self.nodes[node].name
-    }
-
-    pub(crate) fn all_come_back(&mut self, now: Time) {
-        self.nodes.iter_mut().for_each(|node| node.silent_until = now);
     }
 }
 

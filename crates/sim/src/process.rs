@@ -103,7 +103,7 @@ impl World {
         process.subscription = Subscription::behind(process.follower.cursor().sequence);
         process.crew = crew::of(process.role);
         for member in &mut process.crew {
-            member.start(&process.model);
+            member.start(&process.model, self.now);
         }
         let to = process.life;
         self.subscribe_process(index);
@@ -138,6 +138,10 @@ impl World {
             }
         }
         self.after(TICK_EVERY, Happening::ProcessTick { to });
+        let heard = self.nodes.that_answer(self.now);
+        for member in &mut self.processes[to.index].crew {
+            member.hear(&heard, self.now);
+        }
         self.let_crew_work(to.index);
         self.check_reads(to.index);
     }

@@ -62,6 +62,13 @@ pub enum Wish {
         node: String,
         cordoned: bool,
     },
+    /// A Service over the pods of a Deployment.
+    Expose {
+        name: &'static str,
+    },
+    /// A namespace with something in it.
+    MakeSpace,
+    EndSpace,
 }
 
 const DEPLOYMENTS: [&str; 3] = ["web", "db", "api"];
@@ -81,6 +88,9 @@ impl fmt::Display for Wish {
             Wish::Scale { name, replicas } => write!(f, "scale {name} to {replicas}"),
             Wish::SetImage { name, image } => write!(f, "set the image of {name} to v{image}"),
             Wish::Undeploy { name } => write!(f, "delete {name}"),
+            Wish::Expose { name } => write!(f, "expose {name}"),
+            Wish::MakeSpace => f.write_str("put something into namespace temp"),
+            Wish::EndSpace => f.write_str("delete namespace temp"),
             Wish::Cordon { node, cordoned: true } => write!(f, "cordon {node}"),
             Wish::Cordon { node, cordoned: false } => write!(f, "uncordon {node}"),
         }
@@ -120,6 +130,19 @@ impl Wish {
                 let template = json!({"spec": {"containers": [container(*image, cpu_millis)]}});
                 vec![change(model, deployment_key(name), json!({"spec": {"template": template}}))]
             }
+            Wish::Expose { name } => {
+                vec![create_if_absent(model, &Key::new("", "services", "default", name), service(name))]
+            }
+            Wish::MakeSpace => match model.get(&namespace_key("temp")) {
+                Some(space) if space.meta.deletion.is_some() => {
+                    return Err(Refusal::Denied("it is ending".into()));
+                }
+                Some(_) => {
+                    vec![create_if_absent(model, &Key::new("", "configmaps", "temp", "x"), temporary())]
+                }
+                None => vec![create_if_absent(model, &namespace_key("temp"), namespace("temp"))],
+            },
+            Wish::EndSpace => vec![remove(model, &namespace_key("temp"))],
             Wish::Undeploy { name } => vec![remove(model, &deployment_key(name))],
             Wish::Cordon { node, cordoned } => {
                 vec![change(
@@ -155,6 +178,23 @@ fn put(model: &Model, name: &str, patch: Value) -> Option<Intent> {
 fn change(model: &Model, key: Key, patch: Value) -> Option<Intent> {
     let expect = model.get(&key)?.revision;
     Some(Intent::Merge { key, expect, patch, subresource: None })
+}
+
+fn namespace_key(name: &str) -> Key {
+    Key::new("", "namespaces", "", name)
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+}
+
+fn temporary() -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "temp"}})
+}
+
+fn service(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"},
+           "spec": {"clusterIP": "None", "selector": {"app": name}, "ports": [{"port": 80}]}})
 }
 
 fn deployment_key(name: &str) -> Key {
@@ -211,7 +251,10 @@ impl Users {
 
     fn wish(&mut self, rng: &mut Rng, nodes: usize) -> Wish {
         let name = rng.pick(&DEPLOYMENTS).copied().unwrap_or("web");
-        match rng.below(22) {
+        match rng.below(26) {
+            22 => Wish::Expose { name },
+            23..=24 => Wish::MakeSpace,
+            25 => Wish::EndSpace,
             10..=12 => {
                 Wish::Deploy { name, replicas: rng.between(1, 5), cpu_millis: 50 * rng.between(4, 12) }
             }

@@ -268,7 +268,7 @@ impl World {
         let mut busy: Vec<String> = Vec::new();
         busy.extend(self.writes.values().map(|write| write.to_string()));
         busy.extend(self.processes.iter().filter_map(|process| process.busy_with(self.stream.last())));
-        busy.extend(self.nodes.busy_with());
+        busy.extend(self.nodes.busy_with(self.now));
         busy.extend(self.nodes_owe());
         busy.join("; ")
     }

@@ -1,5 +1,7 @@
 //! What has to be so when everything has come to rest.
 
+use std::collections::BTreeSet;
+
 use rutter_controller::{Fact, read};
 use serde_json::Value;
 
@@ -63,9 +65,15 @@ impl World {
 
 /// Law 3: whatever happened on the way, it has come to what users asked for last.
 fn judge_workloads(log: &Log) -> Judgement {
-    for fact in log.of("", "pods").chain(log.of("apps", "replicasets")) {
+    for fact in log
+        .of("", "pods")
+        .chain(log.of("apps", "replicasets"))
+        .chain(log.of("discovery.k8s.io", "endpointslices"))
+    {
         judge_owner(log, fact)?;
     }
+    log.of("", "namespaces").try_for_each(|namespace| judge_namespace(namespace))?;
+    log.of("", "services").try_for_each(|service| judge_service(log, service))?;
     let waiting: Vec<&Fact> =
         log.of("", "pods").map(|pod| &**pod).filter(|pod| waits(pod.object())).collect();
     for pod in &waiting {
@@ -85,6 +93,34 @@ fn judge_owner(log: &Log, fact: &Fact) -> Judgement {
         Some(owner) => broken(3, format!("{} outlived its {} {}", fact.key, owner.kind, owner.name)),
         None => Ok(()),
     }
+}
+
+fn judge_namespace(namespace: &Fact) -> Judgement {
+    match namespace.meta.deletion {
+        Some(_) => broken(3, format!("everything is at rest, and {} is still ending", namespace.key)),
+        None => Ok(()),
+    }
+}
+
+/// The ready endpoints of a Service are the ready pods it selects.
+fn judge_service(log: &Log, service: &Fact) -> Judgement {
+    let name = &service.key.name;
+    let pods =
+        log.of("", "pods").filter(|pod| pod.meta.labels.get("app") == Some(name) && is_active(pod.object()));
+    let ready: BTreeSet<&str> =
+        pods.filter(|pod| read::holds(pod.object(), "Ready")).map(|pod| pod.key.name.as_str()).collect();
+    let slices =
+        log.of("discovery.k8s.io", "endpointslices").filter(|slice| is_controlled(slice, &service.uid));
+    let endpoints = slices.flat_map(|slice| read::list(slice.object(), "/endpoints"));
+    let serving = endpoints.filter(|endpoint| read::flag(endpoint, "/conditions/ready"));
+    let serving: BTreeSet<&str> = serving.map(|endpoint| read::text(endpoint, "/targetRef/name")).collect();
+    if ready != serving {
+        return broken(
+            3,
+            format!("{name} is at rest with the endpoints {serving:?}, and ready are {ready:?}"),
+        );
+    }
+    Ok(())
 }
 
 fn waits(pod: &Value) -> bool {

@@ -30,12 +30,15 @@ pub(super) fn write(plan: &mut Plan, births: &[Value]) {
     }
 }
 
-/// Names that no pod has, the same whenever the view is the same. The set's revision stands for its scope's last
-/// touch, which a view that began with a snapshot could not know: a birth or death moves it through the status.
+/// Names that no pod has, the same whenever the view is the same. The set's revision and the size of its family stand
+/// for its scope's last touch, which a view that began with a snapshot could not know.
 fn names<'a>(view: &'a View, set: &'a Set) -> impl Iterator<Item = String> + 'a {
     let (prefix, at) = (format!("{}-", set.key.name), set.revision);
+    let active = view.family(&set.uid).map_or(0, |family| family.active.len());
     (0..u32::MAX)
-        .map(move |index| name::generated(&prefix, format!("{}\0{at}\0{index}", set.uid).as_bytes()))
+        .map(move |index| {
+            name::generated(&prefix, format!("{}\0{at}\0{active}\0{index}", set.uid).as_bytes())
+        })
         .filter(|name| !view.has_pod(&Key::new("", "pods", &set.key.namespace, name)))
 }
 

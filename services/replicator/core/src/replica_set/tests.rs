@@ -13,8 +13,8 @@ fn world(text: &str) -> Given<ReplicaSets> {
 fn gives_birth_to_what_is_missing() {
     world("ReplicaSet web replicas=3; Pod web-a of web ready").reconcile("ReplicaSet web").then(
         "because 2 of 3 are missing
-         + Pod web-mfdnf of web
-         + Pod web-9x2jr of web
+         + Pod web-sf5cz of web
+         + Pod web-c8vlp of web
          ~ ReplicaSet web/status: availableReplicas 1, fullyLabeledReplicas 3, observedGeneration 1, readyReplicas 1, replicas 3
          unless owner:web was touched since 2",
     );
