@@ -65,9 +65,7 @@ impl Shaper {
                 dropped.push(name.clone());
                 continue;
             };
-            if !value.is_null() {
-                self.value(value, &field.schema, &Place { within: schema, path })?;
-            }
+            self.value(value, &field.schema, &Place { within: schema, path })?;
             if says_nothing(value, field) {
                 dropped.push(name.clone());
             }
@@ -78,6 +76,7 @@ impl Shaper {
 
     fn value(&mut self, value: &mut Value, schema: &Schema, place: &Place<'_>) -> Result<(), TypeError> {
         match (schema, &mut *value) {
+            (_, Value::Null) => Ok(()),
             (Schema::Object(inner), _) => self.fields(value, inner, place),
             (Schema::Array(element), Value::Array(list)) => self.elements(list, element, place),
             (Schema::Map(element), Value::Object(map)) => self.entries(map, element, place),
@@ -121,7 +120,7 @@ fn says_nothing(value: &Value, field: &Field) -> bool {
     }
 }
 
-/// What Go makes of a null in a list or a map.
+/// What Go makes of a null in a list or a map; a time that is not set stays one.
 fn zero(schema: &Schema) -> Value {
     match schema {
         Schema::String | Schema::Bytes => json!(""),
