@@ -13,10 +13,14 @@ use tonic::transport::{Channel, Endpoint};
 #[allow(clippy::all, clippy::pedantic, clippy::unwrap_used, unreachable_pub, missing_docs)]
 #[path = "generated"]
 mod generated {
+    #[path = "containerd.services.containers.v1.rs"]
+    pub mod containers_v1;
     #[path = "containerd.services.events.v1.rs"]
     pub mod events_v1;
     #[path = "runtime.v1.rs"]
     pub mod runtime_v1;
+    #[path = "containerd.services.tasks.v1.rs"]
+    pub mod tasks_v1;
 }
 
 /// The Container Runtime Interface v1.
@@ -32,7 +36,28 @@ pub mod events {
     pub use super::generated::events_v1::*;
 }
 
+/// containerd's tasks: processes of containers.
+pub mod tasks {
+    pub use super::generated::tasks_v1::tasks_client::TasksClient;
+    pub use super::generated::tasks_v1::*;
+}
+
+/// containerd's containers: what they are made of.
+pub mod containers {
+    pub use super::generated::containers_v1::containers_client::ContainersClient;
+    pub use super::generated::containers_v1::*;
+}
+
+pub use prost_types::Any;
 pub use tonic::{Code, Status};
+
+/// A request of containerd's own services, in the namespace that CRI uses.
+pub fn in_k8s<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    let namespace = tonic::metadata::MetadataValue::from_static("k8s.io");
+    request.metadata_mut().insert("containerd-namespace", namespace);
+    request
+}
 
 /// Both services answer lists of everything; the limit is kubelet's.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
@@ -49,12 +74,14 @@ async fn open(path: PathBuf) -> std::io::Result<TokioIo<UnixStream>> {
     UnixStream::connect(path).await.map(TokioIo::new)
 }
 
-/// All three clients over one connection.
+/// All clients over one connection.
 #[derive(Clone, Debug)]
 pub struct Containerd {
     pub runtime: runtime::RuntimeServiceClient<Channel>,
     pub images: runtime::ImageServiceClient<Channel>,
     pub events: events::EventsClient<Channel>,
+    pub tasks: tasks::TasksClient<Channel>,
+    pub containers: containers::ContainersClient<Channel>,
 }
 
 impl Containerd {
@@ -66,7 +93,9 @@ impl Containerd {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             images: runtime::ImageServiceClient::new(channel.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
-            events: events::EventsClient::new(channel),
+            events: events::EventsClient::new(channel.clone()),
+            tasks: tasks::TasksClient::new(channel.clone()),
+            containers: containers::ContainersClient::new(channel),
         }
     }
 }

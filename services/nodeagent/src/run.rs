@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::{Booted, Commands, Question, boot, boot_sim};
 use crate::disk::Paths;
 use crate::link::{self, Link, nats};
-use crate::node::{facts, object, stats};
+use crate::node::{object, stats};
 use crate::runtime::{Runtime, containerd};
 use crate::{Config, ConfigError, ContainerdError, RuntimeKind};
 
@@ -75,13 +75,18 @@ pub async fn run(cfg: Config, nats: Connections, shutdown: CancellationToken) ->
     }
 }
 
-/// Runs a node on a link of the caller's making, without streams.
+/// Runs a node on a link of the caller's making; with streams if there is a connection for them.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_on(cfg: Config, link: Link, shutdown: CancellationToken) -> Result<(), AgentError> {
+pub async fn run_on(
+    cfg: Config,
+    link: Link,
+    data: Option<async_nats::Client>,
+    shutdown: CancellationToken,
+) -> Result<(), AgentError> {
     cfg.check()?;
-    run_node(&cfg, link, None, shutdown).await
+    run_node(&cfg, link, data, shutdown).await
 }
 
 async fn run_node(
@@ -211,9 +216,4 @@ async fn tell_stats(node: String, questions: mpsc::Sender<Question>, to: mpsc::S
             return;
         }
     }
-}
-
-/// The address by which others reach the node.
-pub(crate) fn address(cfg: &Config) -> std::net::IpAddr {
-    facts::node_ip(cfg)
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::disk::{Paths, unmount_below};
+use crate::net::Network;
 use crate::node::cgroups;
 use crate::runtime::{Cri, Instances, Runtime, containerd};
 use crate::{Config, ContainerdError};
@@ -33,6 +34,10 @@ pub async fn teardown(cfg: &Config) -> Result<(), TeardownError> {
     let paths = Paths::of(cfg);
     let pods = end_pods(cfg, &paths).await;
     containerd::stop(&paths).await;
+    cgroups::kill_all(&cfg.node_name);
+    containerd::kill_shims(&paths);
+    let range = Network::new(&paths, &cfg.node_name).written_range();
+    crate::net::leftovers::remove(range.as_deref());
     crate::net::remove(cfg).await;
     let files = remove_files(&paths);
     cgroups::remove_node(&cfg.node_name);

@@ -31,7 +31,15 @@ const CALLS: &[&str] = &[
     "ImageStatus",
     "PullImage",
     "RemoveImage",
+    // containerd's own.
     "Subscribe",
+    "Start",
+    "Get",
+    "Wait",
+    "Kill",
+    "ResizePty",
+    "CloseIO",
+    "DeleteProcess",
 ];
 
 /// Reached by no call: they travel inside an `Any`.
@@ -40,7 +48,7 @@ const EXTRA: &[&str] = &["TaskExit", "TaskOOM"];
 fn main() -> Result<()> {
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the generator lies in the crate")?;
     let proto = crate_dir.join("proto");
-    let mut files = protox::compile(["runtime.proto", "containerd.proto"], [&proto])?;
+    let mut files = protox::compile(["runtime.proto", "containerd.proto", "tasks.proto", "containers.proto"], [&proto])?;
     for file in &mut files.file {
         file.source_code_info = None;
         for service in &mut file.service {

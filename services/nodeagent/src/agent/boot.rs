@@ -8,6 +8,7 @@ use rutter_nodeagent_core::node::Node;
 use rutter_nodeagent_core::objects::Objects;
 use rutter_schemas::protocol::node::Feed;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{Agent, Commands, Question, Workshop};
 use crate::disk::{KeptFeed, Paths, load_feed};
@@ -88,6 +89,7 @@ fn assemble(
         inputs: inputs_to,
         running: Arc::new(Mutex::default()),
         network: network.clone(),
+        end: CancellationToken::new(),
     };
     let agent = Agent {
         node: Node::new(crate::node::facts::facts(&cfg)),

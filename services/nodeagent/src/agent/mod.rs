@@ -61,6 +61,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 impl Agent {
     /// Runs until `shutdown`. Pods run on.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let _end = self.workshop.end.clone().drop_guard();
         let mut save = tokio::time::interval(SAVE_EVERY);
         save.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.take_in_kept_feed();

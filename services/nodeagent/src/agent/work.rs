@@ -36,6 +36,8 @@ pub(crate) struct Workshop {
     pub(crate) running: Arc<Mutex<RunningTasks>>,
     /// The network's configuration, once the node's range is known.
     pub(crate) network: Arc<crate::net::Network>,
+    /// Work under way ends with the agent: what it was about is found again by the next one.
+    pub(crate) end: CancellationToken,
 }
 
 /// Tasks that end before their pod does.
@@ -57,12 +59,13 @@ const OUT_OF_MEMORY_SETTLES: Duration = Duration::from_millis(50);
 impl Workshop {
     pub(crate) fn start(&self, work: Work, facts: &NodeFacts) {
         let (shop, facts) = (self.clone(), facts.clone());
-        tokio::spawn(async move {
+        let end = self.end.clone();
+        tokio::spawn(end.run_until_cancelled_owned(async move {
             let uid = work.uid.clone();
             for input in shop.perform(work, &facts).await {
                 let _ = shop.inputs.send((uid.clone(), input)).await;
             }
-        });
+        }));
     }
 
     async fn perform(&self, work: Work, facts: &NodeFacts) -> Vec<Input> {
@@ -211,7 +214,7 @@ impl Workshop {
         let Some(shortest) = token_needs(volumes).iter().map(|need| need.expiration_secs).min() else {
             return;
         };
-        let token = CancellationToken::new();
+        let token = self.end.child_token();
         let before = self.with_running(|running| running.tokens.insert(uid.to_owned(), token.clone()));
         if let Some(before) = before {
             before.cancel();
@@ -333,7 +336,7 @@ impl Workshop {
         if matches!(self.runtime, Runtime::Sim(_)) {
             return self.answer_probe(uid, container, id, kind);
         }
-        let token = CancellationToken::new();
+        let token = self.end.child_token();
         self.with_running(|running| running.probes.insert((id.clone(), kind), token.clone()));
         let shop = self.clone();
         tokio::spawn(token.run_until_cancelled_owned(async move {

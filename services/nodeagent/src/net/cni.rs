@@ -51,6 +51,14 @@ impl Network {
         }
     }
 
+    /// The range that an agent before this one wrote down.
+    pub(crate) fn written_range(&self) -> Option<String> {
+        let text = std::fs::read(self.conf_dir.join("10-rutter.conflist")).ok()?;
+        let conflist: Value = serde_json::from_slice(&text).ok()?;
+        let range = &conflist["plugins"][0]["ipam"]["ranges"][0][0]["subnet"];
+        range.as_str().map(str::to_owned)
+    }
+
     fn write(&self, range: &str) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.conf_dir)?;
         let text = serde_json::to_vec_pretty(&self.conflist(range))?;

@@ -3,6 +3,7 @@
 mod cni;
 mod dns;
 mod kernel;
+pub(crate) mod leftovers;
 mod services;
 
 pub(crate) use cni::Network;

@@ -73,6 +73,22 @@ pub(crate) fn remove_node(node: &str) {
     }
 }
 
+/// Ends every process of the node's pods.
+pub(crate) fn kill_all(node: &str) {
+    for dir in hierarchies(&cgroup_root(node)) {
+        kill_below(&dir);
+    }
+}
+
+fn kill_below(dir: &Path) {
+    let processes = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    for pid in processes.lines().filter_map(|line| line.parse().ok()) {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+    }
+    let children = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    children.filter(|path| path.is_dir()).for_each(|child| kill_below(&child));
+}
+
 fn remove_tree(cgroup: &str) {
     for dir in hierarchies(cgroup) {
         // The kernel takes a moment to let go of a cgroup whose last process has just ended.

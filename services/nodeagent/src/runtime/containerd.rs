@@ -124,6 +124,20 @@ pub(crate) async fn stop(paths: &Paths) {
     let _ = fs::remove_file(paths.containerd_pid());
 }
 
+/// Ends the shims whose pods were cut off in the middle of their making: they name our socket.
+pub(crate) fn kill_shims(paths: &Paths) {
+    let socket = paths.containerd_socket();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = command.split(|byte| *byte == 0);
+        let is_shim = words.next().is_some_and(|program| program.ends_with(b"containerd-shim-runc-v2"));
+        if is_shim && words.any(|word| word == socket.as_os_str().as_encoded_bytes()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
 fn is_zombie(pid: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))

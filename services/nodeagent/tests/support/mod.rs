@@ -1,6 +1,7 @@
 //! A node on real containerd with a gateway that lives in the test: it hands out a feed and remembers every command.
 
-#![allow(unreachable_pub)]
+// Each test uses its own part of it.
+#![allow(unreachable_pub, dead_code)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ pub struct Node {
     live: Option<mpsc::Sender<Incoming>>,
     stop: CancellationToken,
     running: Option<JoinHandle<()>>,
+    data: Option<async_nats::Client>,
     /// Held so that nothing of it goes before the node has.
     _dir: tempfile::TempDir,
 }
@@ -56,6 +58,11 @@ pub struct Node {
 impl Node {
     /// A node of its own; `number` keeps its addresses apart from other tests'.
     pub async fn start(number: u8) -> Node {
+        Node::start_with(number, None).await
+    }
+
+    /// With a connection for streams.
+    pub async fn start_with(number: u8, data: Option<async_nats::Client>) -> Node {
         let _ = tracing_subscriber::fmt().with_env_filter("info").with_test_writer().try_init();
         let dir = tempfile::tempdir_in("/var/tmp").expect("a directory");
         let name = format!("test-{number}-{}", std::process::id());
@@ -73,6 +80,7 @@ impl Node {
             live: None,
             stop: CancellationToken::new(),
             running: None,
+            data,
             _dir: dir,
         };
         node.resume();
@@ -107,10 +115,10 @@ impl Node {
                 }
             }
         });
-        let cfg = self.cfg.clone();
+        let (cfg, data) = (self.cfg.clone(), self.data.clone());
         self.live = Some(live);
         self.running = Some(tokio::spawn(async move {
-            run_on(cfg, near, stop).await.expect("the agent runs");
+            run_on(cfg, near, data, stop).await.expect("the agent runs");
         }));
     }
 
@@ -236,6 +244,59 @@ impl Node {
             self.log(pod, container, 0).contains(wanted)
         })
         .await;
+    }
+}
+
+/// A test that failed leaves nothing behind either.
+impl Drop for Node {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        self.stop.cancel();
+        let cfg = self.cfg.clone();
+        let torn_down = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            // The agent's work under way ends first.
+            std::thread::sleep(Duration::from_millis(500));
+            runtime.block_on(teardown(&cfg))
+        });
+        eprintln!("torn down: {:?}", torn_down.join());
+    }
+}
+
+/// A nats-server on a port of its own, while the value lives; none where there is no such program.
+pub struct Broker {
+    child: std::process::Child,
+    pub url: String,
+}
+
+impl Broker {
+    pub fn start() -> Option<Broker> {
+        let cached = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache/bin/nats-server");
+        let program = if cached.exists() { cached } else { PathBuf::from("nats-server") };
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+        let child = Command::new(program).args(["-a", "127.0.0.1", "-p", &port.to_string()]).spawn();
+        let Ok(child) = child else {
+            eprintln!("SKIPPED: needs nats-server (`make tools`)");
+            return None;
+        };
+        Some(Broker { child, url: format!("nats://127.0.0.1:{port}") })
+    }
+
+    pub async fn connect(&self) -> async_nats::Client {
+        let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
+        let client = options.connect(&self.url).await.expect("it retries");
+        client.flush().await.expect("it listens");
+        client
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

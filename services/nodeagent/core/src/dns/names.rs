@@ -55,7 +55,11 @@ fn headless(names: &mut Names, base: &str, slices: &[EndpointSlice]) {
         add(names, &own, Data::Address(address));
         add(names, &reverse(address), Data::Pointer(own.clone()));
         for port in &slice.ports {
-            let (Some(name), Some(number)) = (port.name.as_deref().filter(|name| !name.is_empty()), port.port) else { continue };
+            let (Some(name), Some(number)) =
+                (port.name.as_deref().filter(|name| !name.is_empty()), port.port)
+            else {
+                continue;
+            };
             let service = port_name(base, name, port.protocol.as_deref().unwrap_or("TCP"));
             add(names, &service, Data::Service { weight, port: number, target: own.clone() });
         }

@@ -7,7 +7,8 @@ use super::*;
 
 fn zone(service: Value, endpoints: Value) -> Zone {
     let mut zone = Zone::new("cluster.local");
-    let service: Service = serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": service})).unwrap();
+    let service: Service =
+        serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": service})).unwrap();
     let slice = json!({"addressType": "IPv4", "endpoints": endpoints, "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}]});
     let slices = [serde_json::from_value(slice).unwrap()];
     zone.set(&Key::new("", "services", "default", "web"), Some((&service, &slices)));
@@ -20,14 +21,23 @@ fn address(text: &str) -> Data {
 
 #[test]
 fn a_service_is_found_by_its_name_its_ports_and_its_address() {
-    let zone = zone(json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}), json!([]));
+    let zone = zone(
+        json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}),
+        json!([]),
+    );
     let web = "web.default.svc.cluster.local";
-    assert_eq!(zone.ask("Web.Default.svc.cluster.local.", Asked::Address), Answer::Data(vec![address("10.96.0.7")]));
+    assert_eq!(
+        zone.ask("Web.Default.svc.cluster.local.", Asked::Address),
+        Answer::Data(vec![address("10.96.0.7")])
+    );
     assert_eq!(
         zone.ask("_http._tcp.web.default.svc.cluster.local", Asked::Service),
         Answer::Data(vec![Data::Service { weight: 100, port: 80, target: web.into() }])
     );
-    assert_eq!(zone.ask("7.0.96.10.in-addr.arpa", Asked::Pointer), Answer::Data(vec![Data::Pointer(web.into())]));
+    assert_eq!(
+        zone.ask("7.0.96.10.in-addr.arpa", Asked::Pointer),
+        Answer::Data(vec![Data::Pointer(web.into())])
+    );
 }
 
 #[test]
@@ -40,7 +50,10 @@ fn a_headless_service_is_its_ready_endpoints() {
     let zone = zone(json!({"clusterIP": "None"}), endpoints);
     let both = Answer::Data(vec![address("10.244.0.5"), address("10.244.0.6")]);
     assert_eq!(zone.ask("web.default.svc.cluster.local", Asked::Address), both);
-    assert_eq!(zone.ask("web-0.web.default.svc.cluster.local", Asked::Address), Answer::Data(vec![address("10.244.0.5")]));
+    assert_eq!(
+        zone.ask("web-0.web.default.svc.cluster.local", Asked::Address),
+        Answer::Data(vec![address("10.244.0.5")])
+    );
     assert_eq!(
         zone.ask("10-244-0-6.web.default.svc.cluster.local", Asked::Address),
         Answer::Data(vec![address("10.244.0.6")])
@@ -71,7 +84,10 @@ fn what_is_missing_is_told_apart_from_what_is_empty_and_what_is_elsewhere() {
 #[test]
 fn a_pod_is_found_by_its_address() {
     let zone = Zone::new("cluster.local");
-    assert_eq!(zone.ask("10-244-0-5.default.pod.cluster.local", Asked::Address), Answer::Data(vec![address("10.244.0.5")]));
+    assert_eq!(
+        zone.ask("10-244-0-5.default.pod.cluster.local", Asked::Address),
+        Answer::Data(vec![address("10.244.0.5")])
+    );
     assert_eq!(zone.ask("nonsense.default.pod.cluster.local", Asked::Address), Answer::NoName);
 }
 

@@ -71,9 +71,11 @@ impl PodMachine {
             }
             FoundState::Running { started_at } => {
                 restore_tallies(container, recorded, &found.id);
+                let told = recorded.filter(|status| is_about(status, &found.id)).and_then(started_at_of);
                 container.state = State::Running(Running {
                     id: found.id,
-                    started_at,
+                    // What was told stays told: the runtime's clock read may differ by a second.
+                    started_at: told.unwrap_or(started_at),
                     in_hook: false,
                     stop_after: None,
                     doomed: None,
@@ -115,11 +117,17 @@ impl PodMachine {
 /// A container keeps its word over the agent's restart until a probe says otherwise.
 fn restore_tallies(container: &mut Container, recorded: Option<&serde_json::Value>, id: &str) {
     container.image = Image::Unknown;
-    let Some(recorded) = recorded.filter(|status| status["containerID"] == container_id(id).as_str()) else {
-        return;
-    };
+    let Some(recorded) = recorded.filter(|status| is_about(status, id)) else { return };
     container.tallies.startup.passed = recorded["started"] == true;
     container.tallies.readiness.passed = recorded["ready"] == true;
+}
+
+fn is_about(status: &serde_json::Value, id: &str) -> bool {
+    status["containerID"] == container_id(id).as_str()
+}
+
+fn started_at_of(status: &serde_json::Value) -> Option<Timestamp> {
+    status["state"]["running"]["startedAt"].as_str()?.parse().ok()
 }
 
 /// kubelet's words.

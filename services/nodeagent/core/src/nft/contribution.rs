@@ -121,7 +121,11 @@ fn affinity(service: &Service) -> Option<u32> {
     if service.spec.session_affinity != "ClientIP" {
         return None;
     }
-    let said = service.spec.session_affinity_config.pointer("/clientIP/timeoutSeconds").and_then(serde_json::Value::as_u64);
+    let said = service
+        .spec
+        .session_affinity_config
+        .pointer("/clientIP/timeoutSeconds")
+        .and_then(serde_json::Value::as_u64);
     Some(said.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(AFFINITY_S))
 }
 
@@ -139,7 +143,8 @@ fn protocol(port: &ServicePort) -> Option<&'static str> {
 fn endpoints(slices: &[EndpointSlice], port: &ServicePort, on: Option<&str>) -> Vec<SocketAddrV4> {
     let chosen = |ready: bool| -> BTreeSet<SocketAddrV4> {
         let ports = slices.iter().filter(|slice| slice.address_type == "IPv4").flat_map(|slice| {
-            let named = slice.ports.iter().filter(|other| other.name.as_deref().unwrap_or_default() == port.name);
+            let named =
+                slice.ports.iter().filter(|other| other.name.as_deref().unwrap_or_default() == port.name);
             named.filter_map(|other| other.port).map(move |number| (slice, number))
         });
         ports

@@ -138,7 +138,12 @@ pub(super) fn define(text: &mut String, table: &str, chain: Chain) {
 }
 
 /// Makes the elements that were into those that are wanted.
-pub(super) fn replace(text: &mut String, table: &str, had: &BTreeMap<Element, String>, wanted: &BTreeMap<Element, String>) {
+pub(super) fn replace(
+    text: &mut String,
+    table: &str,
+    had: &BTreeMap<Element, String>,
+    wanted: &BTreeMap<Element, String>,
+) {
     for (element, value) in had {
         if wanted.get(element) != Some(value) {
             put(text, format_args!("delete element ip {table} {} {{ {} }}\n", element.set, element.key));
@@ -147,7 +152,10 @@ pub(super) fn replace(text: &mut String, table: &str, had: &BTreeMap<Element, St
     for (element, value) in wanted {
         if had.get(element) != Some(value) {
             let colon = if value.is_empty() { "" } else { " : " };
-            put(text, format_args!("add element ip {table} {} {{ {}{colon}{value} }}\n", element.set, element.key));
+            put(
+                text,
+                format_args!("add element ip {table} {} {{ {}{colon}{value} }}\n", element.set, element.key),
+            );
         }
     }
 }

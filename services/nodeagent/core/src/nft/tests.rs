@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 
 fn proxy() -> Proxy {
-    let mut proxy = Proxy::new("n.1", Ranges { pods: "10.244.0.0/24".into(), cluster: "10.244.0.0/16".into() });
+    let mut proxy =
+        Proxy::new("n.1", Ranges { pods: "10.244.0.0/24".into(), cluster: "10.244.0.0/16".into() });
     proxy.take().expect("the skeleton comes first");
     proxy
 }
@@ -17,7 +18,8 @@ fn key() -> Key {
 }
 
 fn service(more: Value) -> Service {
-    let mut spec = json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]});
+    let mut spec =
+        json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": spec})).unwrap()
 }
@@ -39,7 +41,10 @@ fn check(proxy: &mut Proxy, expected: Expect) {
 #[test]
 fn a_change_says_only_what_changed() {
     let mut proxy = proxy();
-    proxy.set(&key(), Some((&service(json!({})), &slice(&[("10.244.0.5", "n.1", true), ("10.244.1.5", "n.2", true)]))));
+    proxy.set(
+        &key(),
+        Some((&service(json!({})), &slice(&[("10.244.0.5", "n.1", true), ("10.244.1.5", "n.2", true)]))),
+    );
     check(
         &mut proxy,
         expect![[r#"
@@ -52,7 +57,10 @@ fn a_change_says_only_what_changed() {
             add element hairpins { 10.244.0.5 . 10.244.0.5 }
         "#]],
     );
-    proxy.set(&key(), Some((&service(json!({})), &slice(&[("10.244.0.5", "n.1", true), ("10.244.1.9", "n.2", true)]))));
+    proxy.set(
+        &key(),
+        Some((&service(json!({})), &slice(&[("10.244.0.5", "n.1", true), ("10.244.1.9", "n.2", true)]))),
+    );
     check(
         &mut proxy,
         expect![[r#"
@@ -76,9 +84,12 @@ fn a_change_says_only_what_changed() {
 fn a_service_without_endpoints_refuses_and_one_that_is_ending_still_serves() {
     let mut proxy = proxy();
     proxy.set(&key(), Some((&service(json!({})), &[])));
-    check(&mut proxy, expect![[r#"
+    check(
+        &mut proxy,
+        expect![[r#"
         add element without_endpoints { 10.96.0.7 . tcp . 80 }
-    "#]]);
+    "#]],
+    );
     proxy.set(&key(), Some((&service(json!({})), &slice(&[("10.244.1.5", "n.2", false)]))));
     check(
         &mut proxy,
@@ -98,7 +109,10 @@ fn a_node_port_is_masqueraded_unless_its_traffic_stays_here() {
     let here_and_there = slice(&[("10.244.0.5", "n.1", true), ("10.244.1.5", "n.2", true)]);
     let ports = json!([{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080}]);
     let mut proxy = proxy();
-    proxy.set(&key(), Some((&service(json!({"ports": ports, "externalTrafficPolicy": "Local"})), &here_and_there)));
+    proxy.set(
+        &key(),
+        Some((&service(json!({"ports": ports, "externalTrafficPolicy": "Local"})), &here_and_there)),
+    );
     let said = proxy.take().unwrap();
     assert!(said.contains("node_ports { tcp . 30080 : goto node_local_1 }"), "{said}");
     assert!(said.contains("node_endpoints { tcp . 30080 . 0x0 : 10.244.0.5 . 8080 }"), "{said}");
@@ -123,6 +137,12 @@ fn the_whole_table_equals_its_changes() {
         kept.set(&key(), Some((&service(json!({"sessionAffinity": "ClientIP"})), &slice(&endpoints))));
     }
     let mut fresh = Proxy::new("n.1", kept.ranges.clone());
-    fresh.set(&key(), Some((&service(json!({"sessionAffinity": "ClientIP"})), &slice(&[("10.244.0.5", "n.1", true), ("10.244.1.5", "n.2", false)]))));
+    fresh.set(
+        &key(),
+        Some((
+            &service(json!({"sessionAffinity": "ClientIP"})),
+            &slice(&[("10.244.0.5", "n.1", true), ("10.244.1.5", "n.2", false)]),
+        )),
+    );
     assert_eq!(kept.whole(), fresh.take().unwrap());
 }

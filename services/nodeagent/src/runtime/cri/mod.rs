@@ -35,23 +35,6 @@ pub(crate) struct ExecOutcome {
     pub(crate) output: Vec<u8>,
 }
 
-/// What to open a stream to.
-#[derive(Clone, Debug)]
-pub(crate) struct Session {
-    pub(crate) id: String,
-    pub(crate) kind: SessionKind,
-    pub(crate) stdin: bool,
-    pub(crate) stdout: bool,
-    pub(crate) stderr: bool,
-    pub(crate) tty: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum SessionKind {
-    Exec(Vec<String>),
-    Attach,
-}
-
 /// kubelet's `--runtime-request-timeout`.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// An image may be large and its registry slow.
@@ -254,21 +237,10 @@ impl Cri {
         told.collect()
     }
 
-    /// The address of containerd's streaming server for a session; good for one use.
-    pub(crate) async fn session_url(&self, session: &Session) -> Result<String, String> {
-        let Session { id, stdin, stdout, stderr, tty, .. } = session.clone();
-        let mut runtime = self.client.runtime.clone();
-        match &session.kind {
-            SessionKind::Exec(command) => {
-                let request =
-                    cri::ExecRequest { container_id: id, cmd: command.clone(), tty, stdin, stdout, stderr };
-                Ok(runtime.exec(bounded(request)).await.map_err(words)?.into_inner().url)
-            }
-            SessionKind::Attach => {
-                let request = cri::AttachRequest { container_id: id, stdin, tty, stdout, stderr };
-                Ok(runtime.attach(bounded(request)).await.map_err(words)?.into_inner().url)
-            }
-        }
+    /// The address at containerd's streaming server that joins a container's first process; good for one use.
+    pub(crate) async fn attach_url(&self, request: cri::AttachRequest) -> Result<String, String> {
+        let answer = self.client.runtime.clone().attach(bounded(request)).await;
+        Ok(answer.map_err(words)?.into_inner().url)
     }
 }
 
