@@ -53,3 +53,27 @@ pub(crate) fn carry(object: &mut Value, from: &Value, field: &str) {
         None => remove(object, field),
     }
 }
+
+/// Whether two values say the same, the absent and the empty list being the same.
+pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(left), Value::Object(right)) => {
+            left.keys().chain(right.keys()).all(|name| is_same(&one[name.as_str()], &other[name.as_str()]))
+        }
+        (Value::Null, Value::Array(list)) | (Value::Array(list), Value::Null) => list.is_empty(),
+        (one, other) => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_empty_list_says_no_more_than_none() {
+        assert!(is_same(&json!({"a": {"b": []}}), &json!({"a": {}})));
+        assert!(!is_same(&json!({"emptyDir": {}}), &json!({})));
+        assert!(!is_same(&json!({"a": [1]}), &json!({"a": []})));
+    }
+}

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use rutter_apimachinery::patch::{json as json_patch, merge, strategic};
+use rutter_apimachinery::patch::{Applying, apply, json as json_patch, merge, strategic};
 use rutter_apimachinery::registry::{Registry, Resource};
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, LazyLock};
@@ -87,11 +87,50 @@ fn map_diff(from: &Value, to: &Value) -> Value {
     Value::Object(patch)
 }
 
+/// Empty lists and maps are what decoding drops.
+fn without_empty(value: Value) -> Value {
+    let says_nothing = |value: &Value| *value == json!([]) || *value == json!({});
+    match value {
+        Value::Object(map) => {
+            let kept = map.into_iter().map(|(name, value)| (name, without_empty(value)));
+            Value::Object(kept.filter(|(_, value)| !says_nothing(value)).collect())
+        }
+        Value::Array(list) => Value::Array(list.into_iter().map(without_empty).collect()),
+        scalar => scalar,
+    }
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+fn applying(manager: &'static str) -> Applying<'static> {
+    Applying { manager, force: true, subresource: "", now: "2026-01-01T00:00:00Z".parse().unwrap() }
+}
+
+/// The object without the record of who owns what.
+fn unmanaged(mut pod: Value) -> Value {
+    pod["metadata"].as_object_mut().unwrap().remove("managedFields");
+    pod
+}
+
 proptest! {
+    #[test]
+    fn applying_twice_is_applying_once(from in pods(), wanted in pods()) {
+        let first = apply(&PODS, None, &from, &applying("first")).unwrap();
+        let once = apply(&PODS, Some(&first), &wanted, &applying("second")).unwrap();
+        let twice = apply(&PODS, Some(&once), &wanted, &applying("second")).unwrap();
+        prop_assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn who_applies_twice_leaves_only_what_it_wanted_last(first in pods(), last in pods()) {
+        let object = apply(&PODS, None, &first, &applying("me")).unwrap();
+        let object = apply(&PODS, Some(&object), &last, &applying("me")).unwrap();
+        let alone = apply(&PODS, None, &last, &applying("me")).unwrap();
+        prop_assert_eq!(without_empty(unmanaged(object)), without_empty(unmanaged(alone)));
+    }
+
     #[test]
     fn a_strategic_patch_of_the_difference_reaches_the_target(from in pods(), to in pods()) {
         prop_assert_eq!(strategic(&PODS, &from, &diff(&from, &to)).unwrap(), to);

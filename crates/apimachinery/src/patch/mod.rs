@@ -4,10 +4,13 @@
 //! is for [`crate::decode::patched`] and [`crate::write`] to say. Upstream:
 //! `k8s.io/apiserver/pkg/endpoints/handlers/patch.go`.
 
+mod apply;
 mod json;
 mod merge;
 mod strategic;
 
+pub(crate) use apply::track_update;
+pub use apply::{Applying, apply};
 pub use json::json;
 pub use merge::merge;
 pub use strategic::strategic;

@@ -205,6 +205,12 @@ impl Status {
         Status::failure(409, reason::CONFLICT, message).with(resource.details(name))
     }
 
+    /// 409: fields that other managers want otherwise, a cause each.
+    #[must_use]
+    pub fn apply_conflict(message: String, causes: Vec<Cause>) -> Status {
+        Status::failure(409, reason::CONFLICT, message).with(Details { causes, ..Details::default() })
+    }
+
     /// 422: `Pod "x" is invalid: spec.y: Required value`, several errors in brackets, repeated ones once.
     #[must_use]
     pub fn invalid(kind: Subject<'_>, name: &str, errors: Vec<FieldError>) -> Status {

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::create::refuse;
 use super::{Draft, WriteCx, check_name, defaulted, draft, resource_subject, settle_namespace, settle_type};
-use crate::json::{carry, is_empty, items, remove, text};
+use crate::json::{carry, is_empty, is_same, items, remove, text};
 use crate::kind::Cx;
+use crate::patch;
 use crate::registry::Resource;
 use crate::status::{FieldError, MODIFIED, Path, Status};
 use crate::validation;
@@ -34,9 +35,10 @@ pub fn update(
     resource.strategy.prepare_update(&mut after, before, &rules);
     bump_generation(&mut after, before, &rules);
     refuse(resource, &after, validate(&after, before, &rules))?;
-    if is_unchanged(&after, before) {
+    if is_same(&after, before) {
         return Ok(None);
     }
+    patch::track_update(resource, before, &mut after, cx.field_manager, subresource, cx.now);
     let warnings = resource.strategy.warnings(&after, &rules);
     Ok(Some(match may_go(resource, &after) {
         true => draft::removed(resource, before, after, warnings),
@@ -124,30 +126,4 @@ fn validate(after: &Value, before: &Value, rules: &Cx<'_>) -> Vec<FieldError> {
     validation::metadata_update(&after["metadata"], &before["metadata"], &mut errors);
     resource.strategy.validate_update(after, before, rules, &mut errors);
     errors
-}
-
-/// Whether the two say the same, the absent and the empty list or map being the same.
-fn is_unchanged(after: &Value, before: &Value) -> bool {
-    match (after, before) {
-        (Value::Object(new), Value::Object(old)) => {
-            let is_same = |name: &String| {
-                is_unchanged(new.get(name).unwrap_or(&Value::Null), old.get(name).unwrap_or(&Value::Null))
-            };
-            new.keys().chain(old.keys()).all(is_same)
-        }
-        (Value::Null, Value::Array(list)) | (Value::Array(list), Value::Null) => list.is_empty(),
-        (new, old) => new == old,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_list_says_no_more_than_none() {
-        assert!(is_unchanged(&json!({"a": {"b": []}}), &json!({"a": {}})));
-        assert!(!is_unchanged(&json!({"emptyDir": {}}), &json!({})));
-        assert!(!is_unchanged(&json!({"a": [1]}), &json!({"a": []})));
-    }
 }

@@ -1,0 +1,171 @@
+//! Who owns what after which writes.
+
+use serde_json::json;
+
+use super::*;
+use crate::registry::Registry;
+use std::sync::Arc;
+
+fn deployments() -> Arc<Resource> {
+    Registry::builtin().resource("apps", "v1", "deployments").unwrap()
+}
+
+fn by(manager: &'static str) -> Applying<'static> {
+    Applying { manager, force: false, subresource: "", now: "2026-01-01T00:00:00Z".parse().unwrap() }
+}
+
+fn applied(current: Option<&Value>, wanted: Value, applying: &Applying<'_>) -> Result<Value, Status> {
+    apply(&deployments(), current, &wanted, applying)
+}
+
+fn managed(object: &Value) -> Vec<(String, Value)> {
+    let entries = crate::json::items(&object["metadata"]["managedFields"]);
+    entries
+        .iter()
+        .map(|entry| {
+            let name =
+                format!("{} {}", entry["operation"].as_str().unwrap(), entry["manager"].as_str().unwrap());
+            (name, entry["fieldsV1"].clone())
+        })
+        .collect()
+}
+
+fn web(replicas: i64) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"app": "web"}},
+        "spec": {"replicas": replicas, "template": {"spec": {"containers": [
+            {"name": "c", "image": "i:1", "ports": [{"containerPort": 80}]}]}}}})
+}
+
+#[test]
+fn who_applies_owns_what_it_said() {
+    let object = applied(None, web(1), &by("kubectl")).unwrap();
+    assert_eq!(
+        managed(&object),
+        [(
+            "Apply kubectl".to_owned(),
+            json!({"f:metadata": {"f:labels": {"f:app": {}}}, "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {
+                "f:containers": {"k:{\"name\":\"c\"}": {".": {}, "f:name": {}, "f:image": {},
+                    "f:ports": {"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {".": {}, "f:containerPort": {}}}}}}}}})
+        )]
+    );
+}
+
+#[test]
+fn applying_the_same_again_changes_nothing() {
+    let object = applied(None, web(1), &by("kubectl")).unwrap();
+    let later = Applying { now: "2026-02-01T00:00:00Z".parse().unwrap(), ..by("kubectl") };
+    assert_eq!(applied(Some(&object), web(1), &later).unwrap(), object);
+}
+
+#[test]
+fn what_a_manager_no_longer_says_goes_unless_another_owns_it() {
+    let object = applied(None, web(1), &by("kubectl")).unwrap();
+    let shared =
+        applied(Some(&object), json!({"metadata": {"name": "web", "labels": {"app": "web"}}}), &by("helm"))
+            .unwrap();
+    let mut less = web(1);
+    less["metadata"].as_object_mut().unwrap().remove("labels");
+    less["spec"].as_object_mut().unwrap().remove("replicas");
+    let object = applied(Some(&shared), less, &by("kubectl")).unwrap();
+    assert_eq!(object["metadata"]["labels"], json!({"app": "web"}), "helm owns the label too");
+    assert!(object["spec"]["replicas"].is_null(), "nobody owns the replicas");
+}
+
+#[test]
+fn items_of_a_keyed_list_are_owned_one_by_one() {
+    let object = applied(None, web(1), &by("kubectl")).unwrap();
+    let sidecar = json!({"metadata": {"name": "web"}, "spec": {"template": {"spec": {"containers": [{"name": "s", "image": "s:1"}]}}}});
+    let both = applied(Some(&object), sidecar, &by("mesh")).unwrap();
+    let names = |object: &Value| -> Vec<String> {
+        let containers = crate::json::items(&object["spec"]["template"]["spec"]["containers"]);
+        containers.iter().map(|container| container["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&both), ["c", "s"]);
+    let without = applied(Some(&both), json!({"metadata": {"name": "web"}}), &by("mesh")).unwrap();
+    assert_eq!(names(&without), ["c"]);
+}
+
+#[test]
+fn a_field_that_another_wants_otherwise_is_a_conflict_until_it_is_forced() {
+    let object = applied(None, web(1), &by("kubectl")).unwrap();
+    let wanted = || json!({"metadata": {"name": "web"}, "spec": {"replicas": 5}});
+    let status = applied(Some(&object), wanted(), &by("hpa")).unwrap_err();
+    assert_eq!(status.code, 409);
+    assert_eq!(status.message, "Apply failed with 1 conflict: conflict with \"kubectl\": .spec.replicas");
+    let cause = &status.details.unwrap().causes[0];
+    assert_eq!((cause.reason.as_str(), cause.field.as_str()), ("FieldManagerConflict", ".spec.replicas"));
+
+    let forced = applied(Some(&object), wanted(), &Applying { force: true, ..by("hpa") }).unwrap();
+    assert_eq!(forced["spec"]["replicas"], 5);
+    let kubectl = managed(&forced).into_iter().find(|(name, _)| name == "Apply kubectl").unwrap();
+    assert!(kubectl.1["f:spec"]["f:replicas"].is_null(), "kubectl lost it");
+    let same =
+        applied(Some(&object), json!({"metadata": {"name": "web"}, "spec": {"replicas": 1}}), &by("hpa"));
+    assert!(same.is_ok(), "to want the same is no conflict");
+}
+
+#[test]
+fn several_conflicts_are_told_by_manager() {
+    let object = applied(None, web(1), &by("kubectl")).unwrap();
+    let wanted = json!({"metadata": {"name": "web", "labels": {"app": "x"}}, "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "j"}]}}}});
+    assert_eq!(
+        applied(Some(&object), wanted, &by("other")).unwrap_err().message,
+        "Apply failed with 2 conflicts: conflicts with \"kubectl\":\n- .metadata.labels.app\n- \
+         .spec.template.spec.containers[name=\"c\"].image"
+    );
+}
+
+#[test]
+fn what_stood_before_the_first_apply_belongs_to_nobody_in_particular() {
+    let stands = json!({"metadata": {"name": "web"}, "spec": {"replicas": 3}});
+    let status = applied(Some(&stands), web(1), &by("kubectl")).unwrap_err();
+    assert!(
+        status
+            .message
+            .starts_with("Apply failed with 1 conflict: conflict with \"before-first-apply\" using apps/v1"),
+        "{}",
+        status.message
+    );
+    let object = applied(Some(&stands), web(3), &by("kubectl")).unwrap();
+    let names: Vec<String> = managed(&object).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["Apply kubectl", "Update before-first-apply"]);
+}
+
+#[test]
+fn an_update_takes_what_it_changes() {
+    let object = applied(None, web(1), &by("kubectl")).unwrap();
+    let mut after = object.clone();
+    after["spec"]["replicas"] = json!(4);
+    track_update(
+        &deployments(),
+        &object,
+        &mut after,
+        "autoscaler",
+        "scale",
+        "2026-01-02T00:00:00Z".parse().unwrap(),
+    );
+    let entries = managed(&after);
+    assert!(entries[0].1["f:spec"]["f:replicas"].is_null());
+    assert_eq!(entries[1], ("Update autoscaler".to_owned(), json!({"f:spec": {"f:replicas": {}}})));
+    let status = applied(Some(&after), web(1), &by("kubectl")).unwrap_err();
+    assert_eq!(
+        status.message,
+        "Apply failed with 1 conflict: conflict with \"autoscaler\" with subresource \"scale\" using apps/v1 at \
+         2026-01-02T00:00:00Z: .spec.replicas"
+    );
+}
+
+#[test]
+fn an_apply_without_a_manager_or_with_managed_fields_is_refused() {
+    let status = applied(None, web(1), &by("")).unwrap_err();
+    assert_eq!(
+        status.message,
+        "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"
+    );
+    let mut forged = web(1);
+    forged["metadata"]["managedFields"] = json!([{"manager": "me"}]);
+    assert_eq!(
+        applied(None, forged, &by("kubectl")).unwrap_err().message,
+        "metadata.managedFields must be nil"
+    );
+}
