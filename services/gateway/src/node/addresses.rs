@@ -2,6 +2,7 @@
 //! in the commit that gives it (upstream: `pkg/controller/nodeipam`). It goes when the node does.
 
 use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
 
 use rutter_apimachinery::status::Status;
 use rutter_apimachinery::write::{self, Draft};
@@ -13,10 +14,12 @@ use crate::Gateway;
 use crate::store::failed;
 
 /// The cluster's range of pod addresses, cut into one for each node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct PodRange {
     base: u32,
     bits: u8,
+    /// Where the next search begins: nodes that come at once don't all want the same range.
+    next: Mutex<u32>,
 }
 
 /// Every node has a /24: 254 addresses, and upstream's 110 pods at most.
@@ -31,11 +34,22 @@ impl PodRange {
             return None;
         }
         let size = 1u32 << (32 - bits);
-        Some(PodRange { base: u32::from(address) & !(size - 1), bits })
+        Some(PodRange { base: u32::from(address) & !(size - 1), bits, next: Mutex::new(0) })
     }
 
-    fn ranges(self) -> impl Iterator<Item = Ipv4Addr> {
-        (0..1u32 << (NODE_BITS - self.bits)).map(move |n| Ipv4Addr::from(self.base + (n << (32 - NODE_BITS))))
+    /// The first range that is free, looked for behind the last that was found.
+    fn find<E>(&self, is_free: impl Fn(Ipv4Addr) -> Result<bool, E>) -> Result<Option<Ipv4Addr>, E> {
+        let count = 1u32 << (NODE_BITS - self.bits);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = *next;
+        for number in (0..count).map(|step| (start + step) % count) {
+            let range = Ipv4Addr::from(self.base + (number << (32 - NODE_BITS)));
+            if is_free(range)? {
+                *next = number + 1;
+                return Ok(Some(range));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -44,29 +58,36 @@ fn key(range: Ipv4Addr) -> Key {
     Key::new("rutter.dev", "podcidrs", "", &format!("{range}-{NODE_BITS}"))
 }
 
-/// Gives a new node its range, if it brings none.
+/// Gives a node its range, if it has none. Where none is left, the node goes without, as upstream's do.
 ///
 /// # Errors
-/// 500 when every range is taken.
+/// When the view can't be read.
 pub fn give(gateway: &Gateway, snapshot: &Snapshot, node: &mut Value) -> Result<Option<Draft>, Status> {
     let has = node.pointer("/spec/podCIDR").and_then(Value::as_str).is_some_and(|range| !range.is_empty());
     if has {
         return Ok(None);
     }
     let name = node.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    for range in gateway.pod_range.ranges() {
-        if snapshot.get(&key(range)).map_err(|error| failed(&error))?.is_some() {
-            continue;
-        }
-        let text = format!("{range}/{NODE_BITS}");
-        if !node["spec"].is_object() {
-            node["spec"] = json!({});
-        }
-        node["spec"]["podCIDR"] = json!(text);
-        node["spec"]["podCIDRs"] = json!([text]);
-        return Ok(Some(taken(range, &name)));
+    let is_free = |range| Ok(snapshot.get(&key(range)).map_err(|error| failed(&error))?.is_none());
+    let Some(range) = gateway.pod_range.find(is_free)? else {
+        tracing::warn!(node = %name, "every range of pod addresses is taken: it gets none");
+        return Ok(None);
+    };
+    let text = format!("{range}/{NODE_BITS}");
+    if !node["spec"].is_object() {
+        node["spec"] = json!({});
     }
-    Err(Status::internal("every range of pod addresses is taken"))
+    node["spec"]["podCIDR"] = json!(text);
+    node["spec"]["podCIDRs"] = json!([text]);
+    Ok(Some(taken(range, &name)))
+}
+
+/// Takes away the range that a node brings: it has none but what it was given.
+pub fn forget(node: &mut Value) {
+    if let Some(spec) = node["spec"].as_object_mut() {
+        spec.remove("podCIDR");
+        spec.remove("podCIDRs");
+    }
 }
 
 fn taken(range: Ipv4Addr, node: &str) -> Draft {
@@ -135,11 +156,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_cut_into_one_for_each_node() {
+    fn a_range_is_cut_into_one_for_each_node_and_nodes_that_come_at_once_get_different_ones() {
         let range = PodRange::parse("10.244.0.0/22").expect("a range");
-        let cut: Vec<String> = range.ranges().map(|range| range.to_string()).collect();
-        assert_eq!(cut, ["10.244.0.0", "10.244.1.0", "10.244.2.0", "10.244.3.0"]);
-        assert_eq!(PodRange::parse("10.244.0.0/25"), None);
-        assert_eq!(PodRange::parse("10.244.0.0"), None);
+        let find = |taken: &[&str]| {
+            let is_free = |range: Ipv4Addr| Ok::<_, Status>(!taken.contains(&&*range.to_string()));
+            range.find(is_free).expect("readable").map(|range| range.to_string())
+        };
+        let all = ["10.244.0.0", "10.244.1.0", "10.244.2.0", "10.244.3.0"];
+        assert_eq!(all.map(|_| find(&[])), all.map(|range| Some(range.to_owned())));
+        assert_eq!(find(&[all[0], all[1]]), Some(all[2].to_owned()));
+        assert_eq!(find(&all), None);
+        assert!(PodRange::parse("10.244.0.0/25").is_none());
+        assert!(PodRange::parse("10.244.0.0").is_none());
     }
 }

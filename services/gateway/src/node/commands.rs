@@ -131,6 +131,7 @@ impl Asked<'_> {
             let why = "the node came up";
             let Some((before, revision)) = object_of(snapshot, &self.key())? else {
                 let mut node = said.clone();
+                addresses::forget(&mut node);
                 let range = addresses::give(self.gateway, snapshot, &mut node)?;
                 let draft = write::create(&resource, "", node, &WriteCx { name: "", ..cx })?;
                 return Ok(Plan::many(std::iter::once(draft).chain(range).collect(), why, Became::Written));

@@ -26,30 +26,45 @@ const BEAT_EVERY: Duration = Duration::from_secs(10);
 /// An answer is cut into parts of about this size.
 const PART_BYTES: usize = 1 << 20;
 
-/// Serves feeds until `stop`.
+/// Between two beginnings, while the view can't be read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Serves feeds until `stop`; begins anew when the view was away or too fast.
 ///
 /// # Errors
-/// When the broker refuses the subscription, or the view can't be read.
+/// When the broker refuses the subscription.
 pub async fn run(gateway: Gateway, stop: CancellationToken) -> Result<(), Status> {
     let subscribed = gateway.nats.queue_subscribe(subjects::node::all("sync"), QUEUE.to_owned()).await;
     let mut syncs = subscribed.map_err(|error| failed(&error))?;
+    loop {
+        let ended = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            ended = serve(&gateway, &mut syncs) => ended,
+        };
+        let Err(status) = ended else { return Ok(()) };
+        tracing::warn!(why = %status.message, "the feeds begin anew");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Serves until the broker's connection ends.
+///
+/// # Errors
+/// When the view can't be read, or was too fast.
+async fn serve(gateway: &Gateway, syncs: &mut async_nats::Subscriber) -> Result<(), Status> {
     let mut beat = tokio::time::interval(BEAT_EVERY);
-    let (mut feeds, mut frames) = begin(&gateway).await?;
+    let (mut feeds, mut frames) = begin(gateway).await?;
     loop {
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            frame = frames.next() => match frame {
-                Ok(frame) => publish_steps(&gateway, &mut feeds, &frame).await,
-                Err(end) => {
-                    tracing::warn!(%end, "the feeds begin anew");
-                    (feeds, frames) = begin(&gateway).await?;
-                }
-            },
+            frame = frames.next() => {
+                let frame = frame.map_err(|end| Status::unavailable(end.to_string()))?;
+                publish_steps(gateway, &mut feeds, &frame).await;
+            }
             message = syncs.next() => match message {
-                Some(message) => answer(&gateway, &feeds, message),
+                Some(message) => answer(gateway, &feeds, message),
                 None => return Ok(()),
             },
-            _ = beat.tick() => publish_beats(&gateway, &feeds).await,
+            _ = beat.tick() => publish_beats(gateway, &feeds).await,
         }
     }
 }

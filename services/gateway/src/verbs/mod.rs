@@ -36,7 +36,7 @@ pub async fn serve(call: Call) -> Result<Response<Body>, Status> {
     if let Some(review) = crate::review::of(&call) {
         return review.serve(call).await;
     }
-    if !call.resource.allows(call.info.verb.as_str()) {
+    if !call.resource.allows(call.info.verb.as_str()) || !is_routed(&call.info) {
         return Err(call.not_allowed());
     }
     match call.info.verb {
@@ -49,6 +49,15 @@ pub async fn serve(call: Call) -> Result<Response<Body>, Status> {
         Verb::Delete => delete::one(call).await,
         Verb::DeleteCollection => delete::collection(call).await,
         Verb::Other => Err(call.not_allowed()),
+    }
+}
+
+/// Collections are posted to; single objects are put, patched and deleted. What lies in a namespace is made in one.
+fn is_routed(info: &RequestInfo) -> bool {
+    match info.verb {
+        Verb::Create => info.name.is_empty(),
+        Verb::Update | Verb::Patch => !info.name.is_empty(),
+        _ => true,
     }
 }
 

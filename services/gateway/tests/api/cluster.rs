@@ -110,6 +110,11 @@ impl Cluster {
         Client::new(self.address, self.keys.authority.certificate_pem(), None)
     }
 
+    /// A connection to the broker with the rights of a role.
+    pub(crate) async fn connect(&self, role: &Role) -> async_nats::Client {
+        nats::connect(&self.server, role).await
+    }
+
     pub(crate) async fn stop(self) {
         assert_eq!(self.shutdown.finish().await, Vec::<&str>::new());
         self.server.stop().await;

@@ -3,6 +3,7 @@
 
 mod client;
 mod cluster;
+mod kubectl;
 mod reads;
 mod stories;
 mod watches;

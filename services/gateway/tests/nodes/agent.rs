@@ -2,14 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::StreamExt;
 use rutter_log::feed::{Heard, Reader};
+use rutter_runtime::roles::Role;
 use rutter_schemas::protocol::node::{Feed, FeedChange, FeedMessage, FeedSync, NodeCommand, NodeReply};
 use rutter_schemas::{Key, Revision, subjects};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, PATIENCE, soon};
+use crate::cluster::Cluster;
+
+/// How long anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until something is so.
+pub(crate) async fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 /// A node that asks, and reads its own feed.
 pub(crate) struct Node {
@@ -28,7 +42,7 @@ impl Node {
     }
 
     pub(crate) async fn connected(cluster: &Cluster, name: &str) -> Node {
-        let client = cluster.connect(name).await;
+        let client = cluster.connect(&Role::Node(name.to_owned())).await;
         Node { name: name.to_owned(), client, held: Arc::default() }
     }
 

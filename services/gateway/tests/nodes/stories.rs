@@ -5,10 +5,11 @@ use rutter_schemas::protocol::node::{Feed, FeedChange, FeedMessage, FeedSync, No
 use rutter_schemas::{Key, Revision};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, soon};
-use crate::node::{Node, described};
+use crate::agent::{Node, described, soon};
+use crate::cluster::Cluster;
 
-fn pod(name: &str, node: &str) -> Value {
+/// A pod that is bound from its birth and names a Secret.
+pub(crate) fn pod(name: &str, node: &str) -> Value {
     json!({
         "kind": "Pod", "apiVersion": "v1", "metadata": {"name": name, "namespace": "default"},
         "spec": {
@@ -18,15 +19,15 @@ fn pod(name: &str, node: &str) -> Value {
     })
 }
 
-fn key(resource: &str, name: &str) -> Key {
+pub(crate) fn key(resource: &str, name: &str) -> Key {
     Key::new("", resource, "default", name)
 }
 
-fn text(object: &Value, pointer: &str) -> String {
+pub(crate) fn text(object: &Value, pointer: &str) -> String {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn running(pod: &Value, cause: Option<Revision>) -> NodeCommand {
+pub(crate) fn running(pod: &Value, cause: Option<Revision>) -> NodeCommand {
     NodeCommand::PodStatus {
         namespace: "default".to_owned(),
         name: text(pod, "/metadata/name"),
@@ -69,10 +70,21 @@ fn put(messages: &[FeedMessage]) -> Vec<Key> {
     changes.filter_map(put).collect()
 }
 
-async fn account(cluster: &Cluster) {
-    if cluster.object("serviceaccounts", "default", "default").is_none() {
-        cluster.create("serviceaccounts", "default", json!({"metadata": {"name": "default"}})).await;
-    }
+/// Makes an object of the namespace `default`.
+pub(crate) async fn create(cluster: &Cluster, resource: &str, object: &Value) -> Value {
+    let answer = cluster.admin().post(&format!("/api/v1/namespaces/default/{resource}"), object).await;
+    assert_eq!(answer.code, 201, "{}", answer.text());
+    answer.json()
+}
+
+/// An object as it rests in the log.
+pub(crate) fn resting(cluster: &Cluster, key: &Key) -> Option<Value> {
+    let record = cluster.gateway.store.record(key)?;
+    Some(serde_json::from_slice(&record.object).expect("an object is JSON"))
+}
+
+fn node_key(name: &str) -> Key {
+    Key::new("", "nodes", "", name)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +93,7 @@ async fn nodes_that_register_at_once_get_a_range_each_and_keep_it() {
     let nodes = [Node::connected(&cluster, "a").await, Node::connected(&cluster, "b.example").await];
     let register = |node: &Node| NodeCommand::Register { node: described(&node.name) };
     tokio::join!(nodes[0].done(register(&nodes[0])), nodes[1].done(register(&nodes[1])));
-    let range = |name: &str| text(&cluster.object("nodes", "", name).expect("a node"), "/spec/podCIDR");
+    let range = |name: &str| text(&resting(&cluster, &node_key(name)).expect("a node"), "/spec/podCIDR");
     let (first, second) = (range("a"), range("b.example"));
     assert!(first.starts_with("10.244.") && first.ends_with(".0/24"), "{first}");
     assert_ne!(first, second);
@@ -101,7 +113,7 @@ async fn a_node_says_nothing_of_another_node_and_takes_no_range_it_was_not_given
     let mut greedy = described("a");
     greedy["spec"]["podCIDR"] = json!("10.0.0.0/8");
     node.done(NodeCommand::Register { node: greedy }).await;
-    let registered = cluster.object("nodes", "", "a").expect("a node");
+    let registered = resting(&cluster, &node_key("a")).expect("a node");
     assert!(text(&registered, "/spec/podCIDR").starts_with("10.244."), "{registered}");
     cluster.stop().await;
 }
@@ -111,16 +123,16 @@ async fn a_bound_pod_reaches_its_node_with_its_secret_in_clear_and_no_other_node
     let cluster = Cluster::start().await;
     let (own, other) = (Node::start(&cluster, "own").await, Node::start(&cluster, "other").await);
     let secret = json!({"metadata": {"name": "password"}, "data": {"word": "c2VzYW1l"}});
-    cluster.create("secrets", "default", secret).await;
-    let sealed = cluster.object("secrets", "default", "password").expect("a secret");
+    create(&cluster, "secrets", &secret).await;
+    let sealed = resting(&cluster, &key("secrets", "password")).expect("a secret");
     assert_ne!(text(&sealed, "/data/word"), "c2VzYW1l");
 
-    let made = cluster.create("pods", "default", pod("web", "own")).await;
+    let made = create(&cluster, "pods", &pod("web", "own")).await;
     let heard = own.hears(&key("pods", "web")).await;
     assert_eq!(text(&heard, "/metadata/uid"), text(&made, "/metadata/uid"));
     assert_eq!(text(&own.hears(&key("secrets", "password")).await, "/data/word"), "c2VzYW1l");
 
-    cluster.create("pods", "default", pod("theirs", "other")).await;
+    create(&cluster, "pods", &pod("theirs", "other")).await;
     other.hears(&key("pods", "theirs")).await;
     assert_eq!(other.holds(&key("pods", "web")), None);
     assert_eq!(own.holds(&key("pods", "theirs")), None);
@@ -136,12 +148,12 @@ async fn a_bound_pod_reaches_its_node_with_its_secret_in_clear_and_no_other_node
 async fn a_status_is_recorded_as_the_fact_that_the_node_names_and_what_it_answers() {
     let cluster = Cluster::start().await;
     let node = Node::start(&cluster, "a").await;
-    let pod = cluster.create("pods", "default", pod("web", "a")).await;
+    let pod = create(&cluster, "pods", &pod("web", "a")).await;
     let heard = node.hears(&key("pods", "web")).await;
     let cause = Revision(text(&heard, "/metadata/resourceVersion").parse().expect("a revision"));
 
     let revision = node.done(running(&pod, Some(cause))).await;
-    let after = cluster.object("pods", "default", "web").expect("the pod");
+    let after = resting(&cluster, &key("pods", "web")).expect("the pod");
     assert_eq!(text(&after, "/status/phase"), "Running");
     assert_eq!(text(&after, "/status/qosClass"), "BestEffort", "what it did not say stays");
     let event = cluster.gateway.store.snapshot().expect("a view").event(revision).expect("readable");
@@ -159,8 +171,7 @@ async fn a_status_is_recorded_as_the_fact_that_the_node_names_and_what_it_answer
 async fn a_pod_of_another_node_is_refused_and_one_of_another_uid_is_gone() {
     let cluster = Cluster::start().await;
     let (own, other) = (Node::start(&cluster, "own").await, Node::start(&cluster, "other").await);
-    account(&cluster).await;
-    let pod = cluster.create("pods", "default", pod("web", "own")).await;
+    let pod = create(&cluster, "pods", &pod("web", "own")).await;
     for command in [running(&pod, None), ended(&pod), token(&pod)] {
         let (code, message) = other.refused(command.clone()).await;
         assert_eq!(code, 403, "{command:?}: {message}");
@@ -170,7 +181,7 @@ async fn a_pod_of_another_node_is_refused_and_one_of_another_uid_is_gone() {
     earlier["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000000");
     assert_eq!(own.refused(running(&earlier, None)).await.0, 404);
     assert_eq!(own.done(ended(&earlier)).await, Revision::NONE);
-    assert!(cluster.object("pods", "default", "web").is_some());
+    assert!(resting(&cluster, &key("pods", "web")).is_some());
     cluster.stop().await;
 }
 
@@ -178,8 +189,7 @@ async fn a_pod_of_another_node_is_refused_and_one_of_another_uid_is_gone() {
 async fn a_pods_token_speaks_for_its_account_while_the_pod_is_there() {
     let cluster = Cluster::start().await;
     let node = Node::start(&cluster, "a").await;
-    account(&cluster).await;
-    let pod = cluster.create("pods", "default", pod("web", "a")).await;
+    let pod = create(&cluster, "pods", &pod("web", "a")).await;
     let NodeReply::Token { token, .. } = node.ask(token(&pod)).await else { panic!("a token was asked for") };
     let gateway = &cluster.gateway;
     let user = gateway.tokens.user(&token, &gateway.store).expect("it holds");
@@ -196,13 +206,14 @@ async fn a_pods_token_speaks_for_its_account_while_the_pod_is_there() {
 async fn a_reader_with_a_cursor_gets_what_changed_since_and_a_new_one_gets_everything() {
     let cluster = Cluster::start().await;
     let node = Node::start(&cluster, "a").await;
-    cluster.create("pods", "default", pod("first", "a")).await;
+    create(&cluster, "pods", &pod("first", "a")).await;
+    node.hears(&key("pods", "first")).await;
     let whole = node.sync(&FeedSync { feed: Feed::Own, cursor: None }).await;
     assert!(whole[0].snapshot);
     assert_eq!(put(&whole), [Key::new("", "nodes", "", "a"), key("pods", "first")]);
 
     let cursor = Some(whole[0].revision);
-    cluster.create("pods", "default", pod("second", "a")).await;
+    create(&cluster, "pods", &pod("second", "a")).await;
     node.hears(&key("pods", "second")).await;
     let since = node.sync(&FeedSync { feed: Feed::Own, cursor }).await;
     assert!(!since[0].snapshot);
@@ -227,7 +238,7 @@ async fn an_event_of_one_name_is_counted_and_not_repeated() {
     };
     node.done(event(1)).await;
     node.done(event(2)).await;
-    let recorded = cluster.object("events", "default", "web.1").expect("the event");
+    let recorded = resting(&cluster, &key("events", "web.1")).expect("the event");
     assert_eq!(recorded["count"], 2);
     cluster.stop().await;
 }

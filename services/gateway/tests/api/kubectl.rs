@@ -1,0 +1,157 @@
+//! kubectl itself, against the gateway. Without kubectl the test says so and passes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::cluster::Cluster;
+
+struct Kubectl {
+    config: PathBuf,
+    home: PathBuf,
+}
+
+impl Kubectl {
+    fn new(cluster: &Cluster, dir: &Path) -> Option<Kubectl> {
+        if Command::new("kubectl").arg("version").arg("--client").output().is_err() {
+            eprintln!("kubectl is not installed: nothing was shown");
+            return None;
+        }
+        let leaf = cluster
+            .keys
+            .authority
+            .client_certificate("admin", &["system:masters"], jiff::Timestamp::now())
+            .unwrap();
+        let encoded = |pem: &str| STANDARD.encode(pem);
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "clusters": [{"name": "test", "cluster": {
+                "server": format!("https://{}", cluster.address),
+                "certificate-authority-data": encoded(cluster.keys.authority.certificate_pem()),
+            }}],
+            "users": [{"name": "test", "user": {
+                "client-certificate-data": encoded(&leaf.certificate_pem), "client-key-data": encoded(&leaf.key_pem),
+            }}],
+        });
+        let path = dir.join("kubeconfig");
+        std::fs::write(&path, config.to_string()).unwrap();
+        Some(Kubectl { config: path, home: dir.to_path_buf() })
+    }
+
+    /// Runs kubectl with these words; `input` is its standard input.
+    fn run(&self, words: &[&str], input: &str) -> Output {
+        use std::io::Write;
+        let mut child = Command::new("kubectl")
+            .args(words)
+            .env("KUBECONFIG", &self.config)
+            .env("HOME", &self.home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// What kubectl printed; it has to succeed.
+    fn says(&self, words: &str) -> String {
+        self.given(words, "")
+    }
+
+    fn given(&self, words: &str, input: &str) -> String {
+        let output = self.run(&words.split(' ').collect::<Vec<_>>(), input);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "kubectl {words}\n{out}\n{err}");
+        out.trim_end().to_owned()
+    }
+
+    fn fails(&self, words: &str) -> String {
+        let output = self.run(&words.split(' ').collect::<Vec<_>>(), "");
+        assert!(!output.status.success(), "kubectl {words} succeeded");
+        String::from_utf8_lossy(&output.stderr).trim_end().to_owned()
+    }
+}
+
+const WEB: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: demo, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_does_what_people_do_with_it() {
+    let cluster = Cluster::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let Some(kubectl) = Kubectl::new(&cluster, dir.path()) else { return cluster.stop().await };
+    tokio::task::spawn_blocking(move || {
+        assert!(kubectl.says("version").contains("Server Version: v1.36"));
+        assert!(kubectl.says("api-resources").contains("configmaps"));
+        assert!(kubectl.says("api-versions").contains("apps/v1"));
+        assert!(kubectl.says("cluster-info").contains("control plane"));
+
+        assert_eq!(kubectl.given("apply -f -", WEB), "deployment.apps/web created\nservice/web created");
+        assert_eq!(kubectl.given("apply -f -", WEB), "deployment.apps/web unchanged\nservice/web unchanged");
+        let changed = WEB.replace("replicas: 2", "replicas: 3");
+        assert_eq!(
+            kubectl.given("apply -f -", &changed),
+            "deployment.apps/web configured\nservice/web unchanged"
+        );
+        assert_eq!(kubectl.says("get deploy web -o jsonpath={.spec.replicas}"), "3");
+        let table = kubectl.says("get deploy web");
+        assert!(table.starts_with("NAME   READY   UP-TO-DATE   AVAILABLE   AGE\nweb    0/3"), "{table}");
+        assert!(kubectl.says("get all").contains("service/kubernetes"));
+        assert!(kubectl.says("get deploy,svc -o wide").contains("demo"));
+        assert_eq!(kubectl.says("scale deploy/web --replicas=5"), "deployment.apps/web scaled");
+        assert_eq!(kubectl.says("set image deploy/web c=other"), "deployment.apps/web image updated");
+        assert_eq!(kubectl.says("get deploy web -o jsonpath={..image}"), "other");
+        assert!(kubectl.says("describe deploy web").contains("Replicas:               5 desired"));
+
+        assert_eq!(kubectl.says("create configmap cm --from-literal=k=v"), "configmap/cm created");
+        assert_eq!(kubectl.says("create secret generic s --from-literal=k=v"), "secret/s created");
+        assert_eq!(kubectl.says("create namespace other"), "namespace/other created");
+        assert_eq!(kubectl.says("create serviceaccount robot"), "serviceaccount/robot created");
+        assert!(kubectl.says("create token robot").starts_with("eyJ"));
+        assert_eq!(kubectl.says("label configmap cm x=y"), "configmap/cm labeled");
+        assert_eq!(kubectl.says("annotate configmap cm a=b"), "configmap/cm annotated");
+        assert_eq!(kubectl.says("get configmap -l x=y -o name"), "configmap/cm");
+        assert_eq!(kubectl.says("patch configmap cm -p {\"data\":{\"k\":\"w\"}}"), "configmap/cm patched");
+        assert_eq!(
+            kubectl.says("patch configmap cm --type=json -p [{\"op\":\"remove\",\"path\":\"/data/k\"}]"),
+            "configmap/cm patched"
+        );
+        assert_eq!(kubectl.says("run p --image=demo"), "pod/p created");
+        assert_eq!(kubectl.says("expose pod p --port=80"), "service/p exposed");
+        assert!(kubectl.says("explain deployment.spec.replicas").contains("replicas <integer>"));
+        assert_eq!(
+            kubectl.says("create configmap dry --from-literal=k=v --dry-run=server"),
+            "configmap/dry created (server dry run)"
+        );
+        assert_eq!(
+            kubectl.fails("get configmap dry"),
+            "Error from server (NotFound): configmaps \"dry\" not found"
+        );
+        assert!(kubectl.says("get --raw /readyz?verbose").contains("readyz check passed"));
+        assert_eq!(kubectl.says("delete pod p --grace-period=0 --force --wait=false").lines().count(), 1);
+        assert_eq!(kubectl.says("delete configmap cm"), "configmap \"cm\" deleted");
+        assert_eq!(kubectl.says("wait --for=delete configmap/cm --timeout=5s"), "");
+    })
+    .await
+    .unwrap();
+    cluster.stop().await;
+}
