@@ -404,3 +404,24 @@ fn a_service_keeps_what_was_allocated_to_it() {
             .contains("spec.clusterIPs[0]: Invalid value: [\"10.96.0.8\"]: may not change once set")
     );
 }
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused_whoever_writes_it() {
+    let status = born("pods", json!({"metadata": {"name": "x"}, "spec": "none"})).unwrap_err();
+    assert_eq!(
+        (status.code, status.message.contains("cannot unmarshal string into Go struct field Pod.spec")),
+        (400, true)
+    );
+    let before = stored_one("pods", pod());
+    let status = changed("pods", "status", &before, |after| after["status"] = json!([])).unwrap_err();
+    assert_eq!(status.code, 400);
+    assert_eq!(born("pods", json!([])).unwrap_err().code, 400);
+}
+
+#[test]
+fn a_field_that_only_a_newer_program_knows_survives_a_write() {
+    let mut before = stored_one("configmaps", config_map());
+    before["newer"] = json!({"than": "this"});
+    let draft = changed("configmaps", "", &before, |after| after["data"]["a"] = json!("2")).unwrap().unwrap();
+    assert_eq!(draft.object["newer"], json!({"than": "this"}));
+}

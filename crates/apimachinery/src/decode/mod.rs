@@ -98,6 +98,11 @@ pub fn patched(
     }
 }
 
+/// Brings an object that somebody made, and nobody decoded, into the shape of its schema: whatever is written has it.
+pub(crate) fn settled(object: &mut Value, resource: &Resource) -> Result<(), Status> {
+    shape::settle(object, resource.schema()).map_err(|error| cannot_be_handled(resource, &error.to_string()))
+}
+
 /// What a text held: an object, and the fields it gave twice, as `duplicate field "…"`.
 struct Parsed {
     object: Value,

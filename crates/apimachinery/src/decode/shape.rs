@@ -25,10 +25,15 @@ impl std::error::Error for TypeError {}
 
 /// Brings an object into shape and gives what was unknown, as `unknown field "spec.foo"`.
 pub(super) fn conform(object: &mut Value, schema: &Type) -> Result<Vec<String>, TypeError> {
-    let mut shaper = Shaper { unknown: Vec::new() };
-    let place = Place { within: schema, path: Path::of("") };
-    shaper.fields(object, schema, &place)?;
+    let mut shaper = Shaper { unknown: Vec::new(), drops_unknown: true };
+    shaper.fields(object, schema, &Place { within: schema, path: Path::of("") })?;
     Ok(shaper.unknown)
+}
+
+/// Brings an object into shape and lets unknown fields be: those of a newer program survive this one.
+pub(super) fn settle(object: &mut Value, schema: &Type) -> Result<(), TypeError> {
+    let mut shaper = Shaper { unknown: Vec::new(), drops_unknown: false };
+    shaper.fields(object, schema, &Place { within: schema, path: Path::of("") })
 }
 
 /// JSON's word for what a value is.
@@ -52,6 +57,7 @@ struct Place<'a> {
 
 struct Shaper {
     unknown: Vec<String>,
+    drops_unknown: bool,
 }
 
 impl Shaper {
@@ -61,8 +67,10 @@ impl Shaper {
         for (name, value) in map.iter_mut() {
             let path = place.path.child(name);
             let Some(field) = schema.field(name) else {
-                self.unknown.push(format!("unknown field \"{path}\""));
-                dropped.push(name.clone());
+                if self.drops_unknown {
+                    self.unknown.push(format!("unknown field \"{path}\""));
+                    dropped.push(name.clone());
+                }
                 continue;
             };
             self.value(value, &field.schema, &Place { within: schema, path })?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Draft, WriteCx, check_name, defaulted, draft, kind_subject, settle_namespace, settle_type, time,
+    Draft, WriteCx, check_name, defaulted, draft, kind_subject, settle_namespace, settle_shape, time,
 };
 use crate::json::{remove, text};
 use crate::kind::Cx;
@@ -22,7 +22,7 @@ pub fn create(
     mut object: Value,
     cx: &WriteCx<'_>,
 ) -> Result<Draft, Status> {
-    settle_type(&mut object, resource)?;
+    settle_shape(&mut object, resource)?;
     settle_namespace(&mut object, resource, cx.namespace)?;
     check_name(&object, cx.name)?;
     if !text(&object["metadata"], "resourceVersion").is_empty() {

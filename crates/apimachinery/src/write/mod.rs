@@ -16,6 +16,7 @@ use rutter_schemas::Event;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::decode;
 use crate::json::text;
 use crate::kind::Cx;
 use crate::registry::Resource;
@@ -116,17 +117,13 @@ fn check_name(object: &Value, name: &str) -> Result<(), Status> {
     }
 }
 
-/// Sets kind and apiVersion and makes sure that metadata is there.
-fn settle_type(object: &mut Value, resource: &Resource) -> Result<(), Status> {
-    if !object.is_object() {
-        return Err(Status::bad_request(format!("a {} is a JSON object", resource.kind)));
-    }
+/// Sets kind and apiVersion and brings the object into the shape that the rules rely on.
+fn settle_shape(object: &mut Value, resource: &Resource) -> Result<(), Status> {
+    decode::settled(object, resource)?;
     object["kind"] = json!(resource.kind);
     object["apiVersion"] = json!(resource.api_version());
-    match &object["metadata"] {
-        Value::Object(_) => {}
-        Value::Null => object["metadata"] = json!({}),
-        _ => return Err(Status::bad_request("metadata must be an object")),
+    if object["metadata"].is_null() {
+        object["metadata"] = json!({});
     }
     Ok(())
 }

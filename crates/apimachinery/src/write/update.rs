@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::create::refuse;
-use super::{Draft, WriteCx, check_name, defaulted, draft, resource_subject, settle_namespace, settle_type};
+use super::{Draft, WriteCx, check_name, defaulted, draft, resource_subject, settle_namespace, settle_shape};
 use crate::json::{carry, is_empty, is_same, items, remove, text};
 use crate::kind::Cx;
 use crate::patch;
@@ -24,7 +24,7 @@ pub fn update(
     mut after: Value,
     cx: &WriteCx<'_>,
 ) -> Result<Option<Draft>, Status> {
-    settle_type(&mut after, resource)?;
+    settle_shape(&mut after, resource)?;
     settle_namespace(&mut after, resource, cx.namespace)?;
     check_name(&after, cx.name)?;
     check_precondition(resource, before, &after)?;
@@ -65,11 +65,11 @@ fn check_precondition(resource: &Resource, before: &Value, after: &Value) -> Res
         ));
     }
     match text(new, "resourceVersion") {
-        "" if !resource.strategy.allows_unconditional_update() => {
+        "" | "0" if !resource.strategy.allows_unconditional_update() => {
             let path = Path::of("metadata.resourceVersion");
             refuse(resource, after, vec![path.invalid(0, "must be specified for an update")])
         }
-        "" => Ok(()),
+        "" | "0" => Ok(()),
         revision if revision != text(old, "resourceVersion") => conflict(MODIFIED),
         _ => Ok(()),
     }

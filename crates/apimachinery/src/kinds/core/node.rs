@@ -39,13 +39,6 @@ pub(crate) const NODE: Kind = Kind {
 struct Node;
 
 impl Strategy for Node {
-    fn prepare_create(&self, node: &mut Value, _: &Cx) {
-        let labels = &mut node["metadata"]["labels"];
-        if labels.is_null() {
-            *labels = json!({});
-        }
-    }
-
     fn validate_create(&self, node: &Value, _: &Cx, errors: &mut Vec<FieldError>) {
         check_taints(&node["spec"]["taints"], errors);
         check_cidrs(&node["spec"], errors);
