@@ -20,6 +20,8 @@ pub enum Role {
     Autoscaler,
     /// The agent of the node with this name.
     Node(String),
+    /// A process that plays many nodes, `<name>-<number>`: for trying out and measuring only.
+    Simulation(String),
 }
 
 /// Subjects, with NATS wildcards.
@@ -40,7 +42,7 @@ impl Role {
     #[must_use]
     pub fn inbox_prefix(&self) -> String {
         match self {
-            Role::Node(name) => node::inbox(name),
+            Role::Node(name) | Role::Simulation(name) => node::inbox(name),
             service => format!("_INBOX.{service}"),
         }
     }
@@ -58,10 +60,14 @@ impl Role {
             Role::Replicator => (with(follows(), &[&node::all("ping")]), replicator_hears()),
             Role::Autoscaler => (follows(), autoscaler_hears()),
             Role::Node(name) => (vec![own(name)], vec![own(name), subjects::SHARED_FEED.to_owned()]),
+            Role::Simulation(_) => {
+                let all = node::all(">");
+                (vec![all.clone()], vec![all, subjects::SHARED_FEED.to_owned()])
+            }
         };
         let answers = !matches!(self, Role::Placement | Role::Replicator);
         let (mut publish, mut subscribe) = (publish, with(subscribe, &[&inbox]));
-        if !matches!(self, Role::Node(_)) {
+        if !matches!(self, Role::Node(_) | Role::Simulation(_)) {
             let standby = standby::subject(&self.to_string());
             publish.push(standby.clone());
             subscribe.push(standby);
@@ -79,6 +85,7 @@ impl fmt::Display for Role {
             Role::Replicator => f.write_str("replicator"),
             Role::Autoscaler => f.write_str("autoscaler"),
             Role::Node(name) => write!(f, "node {name}"),
+            Role::Simulation(name) => write!(f, "simulation {name}"),
         }
     }
 }

@@ -200,7 +200,7 @@ pub(crate) async fn nodeagent(args: NodeagentArgs) -> Result<()> {
         let mut config = config.context("a node agent needs a runtime: containerd or sim")?;
         config.node_ip = args.node_ip;
         node::remember(&home, &config)?;
-        let role = Role::Node(config.node_name.clone());
+        let role = node::role(&config);
         let connections = rutter_nodeagent::Connections {
             control: client(&args.common, &role).await?,
             data: client(&args.common, &role).await?,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rutter_nodeagent::{Config, RuntimeKind, image};
+use rutter_runtime::roles::Role;
 use sha2::{Digest, Sha256};
 
 use crate::up::{Home, Runtime};
@@ -25,6 +26,14 @@ pub(crate) fn config(runtime: Runtime, nodes: u32, name: Option<String>, home: &
     }
     config.check()?;
     Ok(Some(config))
+}
+
+/// Whose work the agent's connection does.
+pub(crate) fn role(config: &Config) -> Role {
+    match config.runtime {
+        RuntimeKind::Containerd => Role::Node(config.node_name.clone()),
+        RuntimeKind::Sim { .. } => Role::Simulation(config.node_name.clone()),
+    }
 }
 
 /// Sockets want short paths, so they do not lie below the data: one directory for each cluster of the machine.

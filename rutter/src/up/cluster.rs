@@ -201,7 +201,7 @@ async fn start_nodes(args: &UpArgs, home: &Home, broker: &Broker, progress: &Pro
     progress.step(&format!("starting the node {}", config.node_name));
     node::remember(home, &config)?;
     let stage = shutdown.stage("node");
-    let role = Role::Node(config.node_name.clone());
+    let role = node::role(&config);
     let connection = broker.connection(args, &role)?;
     let connections = rutter_nodeagent::Connections {
         control: nats::connect(&connection, &role).await?,
