@@ -6,6 +6,7 @@
 //! a disk; time is an argument, and names are derived.
 
 pub mod controller;
+pub mod draft;
 pub mod fact;
 pub mod given;
 pub mod machine;

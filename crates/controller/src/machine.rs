@@ -39,7 +39,7 @@ pub struct Turn<K> {
 pub enum Settled {
     /// It is in the log; its last event has this revision.
     Committed(Revision),
-    /// It changed nothing, so it was not recorded.
+    /// It changed nothing, so it was not recorded. Planned again it would come to the same, so that waits too.
     Unchanged,
     /// It was decided on what no longer holds, as a view that has this revision will show.
     Refused(Revision),
@@ -66,7 +66,10 @@ pub struct Machine<C: Controller> {
 
 #[derive(Debug, Default)]
 struct Hold {
+    plans: usize,
     plans_open: usize,
+    /// Of those settled, how many changed nothing.
+    idle_plans: usize,
     view_must_have: Revision,
     failed: bool,
     /// The newest fact that woke the key meanwhile.
@@ -157,13 +160,14 @@ impl<C: Controller> Machine<C> {
             Settled::Committed(revision) | Settled::Refused(revision) => {
                 hold.view_must_have = hold.view_must_have.max(revision);
             }
-            Settled::Unchanged => {}
+            Settled::Unchanged => hold.idle_plans += 1,
             Settled::Failed => hold.failed = true,
         }
         if hold.plans_open > 0 {
             return;
         }
         self.under_way.remove(&ticket);
+        hold.failed |= hold.idle_plans == hold.plans;
         if hold.failed {
             self.back_off(key, now);
         } else {
@@ -191,7 +195,8 @@ impl<C: Controller> Machine<C> {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
         self.under_way.insert(ticket, key.clone());
-        self.held.insert(key.clone(), Hold { plans_open: plans.len(), ..Hold::default() });
+        self.held
+            .insert(key.clone(), Hold { plans: plans.len(), plans_open: plans.len(), ..Hold::default() });
         Turn { ticket, key, plans }
     }
 
@@ -250,5 +255,137 @@ impl<C: Controller> Machine<C> {
                 self.wake_for(key, None);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use rutter_schemas::{Key, Meta, Op};
+    use serde_json::json;
+
+    use super::*;
+    use crate::Reads;
+
+    /// Wants every ConfigMap to be deleted.
+    struct Broom;
+
+    #[derive(Debug, Default, PartialEq)]
+    struct View {
+        there: BTreeMap<Key, Revision>,
+        reads: Reads,
+    }
+
+    impl Controller for Broom {
+        type View = View;
+        type Key = Key;
+        const NAME: &'static str = "broom";
+
+        fn follows(_: &str, resource: &str) -> bool {
+            resource == "configmaps"
+        }
+
+        fn apply(view: &mut View, fact: &Fact) {
+            match fact.after() {
+                Some(_) => view.there.insert(fact.key.clone(), fact.revision),
+                None => view.there.remove(&fact.key),
+            };
+        }
+
+        fn wakes(_: &View, fact: &Fact) -> Vec<Key> {
+            vec![fact.key.clone()]
+        }
+
+        fn reconcile(view: &View, key: &Key, _: Timestamp) -> Vec<Plan> {
+            let mut plan = Plan::because("it lies about");
+            if let Some(revision) = view.there.get(key) {
+                plan.delete(key.clone(), *revision, "uid");
+            }
+            vec![plan]
+        }
+
+        fn reads(view: &View) -> &Reads {
+            &view.reads
+        }
+    }
+
+    fn fact(name: &str, revision: u64, op: Op) -> Fact {
+        let text = Bytes::from(json!({}).to_string());
+        Fact::new(
+            Revision(revision),
+            op,
+            Key::new("", "configmaps", "d", name),
+            "uid".into(),
+            Meta::default(),
+            text,
+        )
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    fn machine(facts: &[Fact]) -> Machine<Broom> {
+        Machine::start(facts, facts.last().unwrap().revision)
+    }
+
+    #[test]
+    fn a_plan_knows_what_it_was_decided_on_and_what_it_answers() {
+        let mut machine = machine(&[fact("a", 1, Op::Create), fact("b", 5, Op::Create)]);
+        let turn = machine.next(at(0)).unwrap();
+        assert_eq!((turn.plans[0].base, turn.plans[0].cause), (Revision(5), Some(Revision(1))));
+    }
+
+    #[test]
+    fn a_key_waits_until_the_outcome_of_its_plan_is_in_the_view() {
+        let mut machine = machine(&[fact("a", 1, Op::Create)]);
+        let turn = machine.next(at(0)).unwrap();
+        machine.follow(&[fact("a", 2, Op::Update)], Revision(2));
+        assert!(machine.next(at(0)).is_none(), "it is under way");
+        machine.settle(turn.ticket, Settled::Refused(Revision(3)), at(0));
+        assert!(machine.next(at(0)).is_none(), "the view does not show yet why it was refused");
+        machine.follow(&[fact("a", 3, Op::Update)], Revision(3));
+        assert_eq!(machine.next(at(0)).unwrap().plans[0].cause, Some(Revision(3)));
+    }
+
+    #[test]
+    fn once_done_nothing_remains() {
+        let mut machine = machine(&[fact("a", 1, Op::Create)]);
+        let turn = machine.next(at(0)).unwrap();
+        machine.settle(turn.ticket, Settled::Committed(Revision(2)), at(0));
+        machine.follow(&[fact("a", 2, Op::Delete)], Revision(2));
+        assert!(machine.next(at(0)).is_none() && machine.is_idle());
+    }
+
+    #[test]
+    fn failures_wait_longer_and_longer() {
+        let mut machine = machine(&[fact("a", 1, Op::Create)]);
+        let mut now = at(0);
+        for expected in [20, 40, 80] {
+            let turn = machine.next(now).unwrap();
+            machine.settle(turn.ticket, Settled::Failed, now);
+            assert!(machine.next(now).is_none());
+            let due = machine.wake_at().unwrap();
+            assert_eq!(due.duration_since(now).as_millis(), expected);
+            now = due;
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_is_not_tried_at_once_again() {
+        let mut machine = machine(&[fact("a", 1, Op::Create)]);
+        let turn = machine.next(at(0)).unwrap();
+        machine.settle(turn.ticket, Settled::Unchanged, at(0));
+        assert!(machine.next(at(0)).is_none() && machine.next(at(20)).is_some());
+    }
+
+    #[test]
+    fn keys_do_not_wait_for_each_other() {
+        let mut machine = machine(&[fact("a", 1, Op::Create), fact("b", 2, Op::Create)]);
+        assert_eq!(machine.next(at(0)).unwrap().key.name, "a");
+        assert_eq!(machine.next(at(0)).unwrap().key.name, "b");
+        assert!(machine.next(at(0)).is_none());
     }
 }

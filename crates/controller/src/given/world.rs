@@ -69,7 +69,7 @@ impl World {
                 Intent::Create { object } => self.create(object, now),
                 Intent::Merge { key, expect, patch, .. } => {
                     let mut object = self.expected(key, *expect, before);
-                    merge(&mut object, patch);
+                    json_patch::merge(&mut object, patch);
                     self.put_or_end(object);
                 }
                 Intent::Replace { key, expect, object, .. } => {
@@ -189,24 +189,4 @@ fn meta(object: &Value) -> Meta {
 
 fn texts(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-}
-
-/// RFC 7396.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (name, value) in fields {
-        if value.is_null() {
-            if let Some(map) = target.as_object_mut() {
-                map.remove(name);
-            }
-        } else {
-            merge(&mut target[name.as_str()], value);
-        }
-    }
 }

@@ -25,6 +25,8 @@ pub struct View {
     sets: BTreeMap<Key, Set>,
     /// The sets of a Deployment, by its uid.
     children: BTreeMap<String, BTreeSet<Key>>,
+    /// The uid of the Deployment that controls a set, by the set's.
+    parents: BTreeMap<String, String>,
     /// Sets that nobody controls, by namespace.
     orphans: BTreeMap<String, BTreeSet<Key>>,
     /// The set (by uid) of each pod that has not ended.
@@ -134,6 +136,7 @@ impl View {
 
     pub(super) fn apply_set(&mut self, fact: &Fact) {
         if let Some(old) = self.sets.remove(&fact.key) {
+            self.parents.remove(&old.uid);
             let (index, name) = self.index_of(&old.owners, &old.key.namespace);
             if let Some(keys) = index.get_mut(&name) {
                 keys.remove(&old.key);
@@ -144,6 +147,9 @@ impl View {
         }
         if let Some(object) = fact.after() {
             let set = read_set(fact, object);
+            if let Some(owner) = set.controller() {
+                self.parents.insert(set.uid.clone(), owner.to_owned());
+            }
             let (index, name) = self.index_of(&set.owners, &set.key.namespace);
             index.entry(name).or_default().insert(set.key.clone());
             self.sets.insert(set.key.clone(), set);
@@ -171,8 +177,8 @@ impl View {
         let new = fact.after().map(|object| read_set(fact, object));
         let mut woken = BTreeSet::new();
         for set in [old, new.as_ref()].into_iter().flatten() {
-            match set.owners.iter().find(|owner| owner.controller) {
-                Some(owner) => woken.extend(self.keys.get(&owner.uid).cloned()),
+            match set.controller() {
+                Some(owner) => woken.extend(self.keys.get(owner).cloned()),
                 None => woken.extend(self.who_might_adopt(set)),
             }
         }
@@ -185,11 +191,11 @@ impl View {
         if living_of(fact).is_some() {
             return Vec::new();
         }
-        let owner = self.deployments.values().find(|deployment| {
-            deployment.strategy == Strategy::Recreate
-                && self.family(deployment).0.iter().any(|child| child.uid == *set)
-        });
-        owner.map(|deployment| deployment.key.clone()).into_iter().collect()
+        let parent = self.parents.get(set).and_then(|uid| self.keys.get(uid));
+        let recreates = |key: &&Key| {
+            self.deployments.get(key).is_some_and(|deployment| deployment.strategy == Strategy::Recreate)
+        };
+        parent.filter(recreates).cloned().into_iter().collect()
     }
 
     fn who_might_adopt(&self, set: &Set) -> Vec<Key> {
@@ -317,6 +323,10 @@ impl Deployment {
 }
 
 impl Set {
+    fn controller(&self) -> Option<&str> {
+        self.owners.iter().find(|owner| owner.controller).map(|owner| owner.uid.as_str())
+    }
+
     /// The revision annotation, 0 when there is none.
     pub(super) fn rollout(&self) -> i64 {
         rollout_in(&self.annotations)

@@ -118,7 +118,7 @@ fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
 }
 
 /// What to delete now: the pods, or when there are none any more, the rest.
-fn next_to_go<'a>(view: &View, items: &'a BTreeMap<Key, Item>) -> Vec<(&'a Key, &'a Item)> {
+fn next_to_go<'a>(view: &View, items: &'a BTreeMap<Key, Item>) -> BTreeMap<&'a Key, &'a Item> {
     view.reads.count(items.len());
     let has_pods = items.keys().any(is_pod);
     let of_this_turn = items.iter().filter(|(key, item)| !item.deleting && is_pod(key) == has_pods);
