@@ -21,7 +21,8 @@ async fn together(cluster: &Cluster, commands: Vec<(String, NodeCommand)>) -> Ve
         async move {
             let command = serde_json::to_vec(&command).expect("plain data");
             let request = async_nats::Request::new().payload(command.into()).timeout(None);
-            let answer = client.send_request(subjects::node::command(&node), request).await.expect("an answer");
+            let answer =
+                client.send_request(subjects::node::command(&node), request).await.expect("an answer");
             match serde_json::from_slice(&answer.payload).expect("a reply") {
                 NodeReply::Done { revision } => revision,
                 other => panic!("not done: {other:?}"),
@@ -41,7 +42,8 @@ async fn more_nodes_than_ranges_register_at_once_and_no_range_is_given_twice() {
     let nodes = cluster.admin().get("/api/v1/nodes").await.json();
     let nodes = nodes["items"].as_array().expect("a list");
     assert_eq!(nodes.len(), 300);
-    let given: Vec<String> = nodes.iter().map(|node| text(node, "/spec/podCIDR")).filter(|range| !range.is_empty()).collect();
+    let given: Vec<String> =
+        nodes.iter().map(|node| text(node, "/spec/podCIDR")).filter(|range| !range.is_empty()).collect();
     assert_eq!(given.iter().collect::<BTreeSet<&String>>().len(), given.len(), "one range, two nodes");
     assert_eq!(given.len(), 256, "all that there are");
     cluster.stop().await;
@@ -59,7 +61,8 @@ async fn statuses_that_come_together_share_frames_and_each_keeps_its_reason() {
     let revisions = together(&cluster, pods.iter().map(report).collect()).await;
 
     let snapshot = cluster.gateway.store.snapshot().expect("a view");
-    let events = revisions.iter().map(|revision| snapshot.event(*revision).expect("readable").expect("recorded"));
+    let events =
+        revisions.iter().map(|revision| snapshot.event(*revision).expect("readable").expect("recorded"));
     let mut frames = BTreeSet::new();
     for event in events {
         assert_eq!((&*event.event_type, event.cause), ("ContainerStarted", Some(Revision(1))));

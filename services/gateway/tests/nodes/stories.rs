@@ -210,7 +210,8 @@ async fn a_reader_with_a_cursor_gets_what_changed_since_and_a_new_one_gets_every
     node.hears(&key("pods", "first")).await;
     let whole = node.sync(&FeedSync { feed: Feed::Own, cursor: None }).await;
     assert!(whole[0].snapshot);
-    assert_eq!(put(&whole), [Key::new("", "nodes", "", "a"), key("pods", "first")]);
+    let account = key("serviceaccounts", "default");
+    assert_eq!(put(&whole), [node_key("a"), key("pods", "first"), account]);
 
     let cursor = Some(whole[0].revision);
     create(&cluster, "pods", &pod("second", "a")).await;
