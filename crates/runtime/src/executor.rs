@@ -38,6 +38,8 @@ pub struct Letterhead {
     pub writer: String,
     pub guards: Vec<Scope>,
     pub counters: Vec<Count>,
+    /// The trace of what this answers; it goes on even where nothing is traced.
+    pub traceparent: Option<String>,
 }
 
 impl Writer {
@@ -86,7 +88,7 @@ impl Letterhead {
             actor: self.actor,
             cause: self.cause,
             why: self.why,
-            traceparent: telemetry::here(),
+            traceparent: telemetry::here().or(self.traceparent),
             writer: self.writer,
             expects: events.iter().map(expect).collect(),
             guards: self.guards,

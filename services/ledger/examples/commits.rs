@@ -1,6 +1,7 @@
 //! Commits per second through the ledger, next to one JetStream message per commit, at the same numbers in flight.
 //!
-//! `commits [seconds] [event bytes] [data directory]`: prints one table; each row's floor is measured right before it.
+//! `commits [seconds] [event bytes] [data directory] [in flight …]`: prints one table; each row's floor is measured
+//! right before it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,10 +32,12 @@ async fn main() -> anyhow::Result<()> {
     let seconds: u64 = arguments.next().map_or(Ok(3), |text| text.parse())?;
     let bytes: usize = arguments.next().map_or(Ok(1_100), |text| text.parse())?;
     let dir = arguments.next().map_or_else(|| PathBuf::from("target/bench-commits"), PathBuf::from);
+    let numbers = arguments.map(|text| text.parse()).collect::<Result<Vec<usize>, _>>()?;
+    let numbers = if numbers.is_empty() { IN_FLIGHT.to_vec() } else { numbers };
     let _ = std::fs::remove_dir_all(&dir);
     let bench = Bench { dir, bytes, long: Duration::from_secs(seconds) };
     println!("in flight   messages/s  p50 ms   commits/s  p50 ms   ratio");
-    for in_flight in IN_FLIGHT {
+    for in_flight in numbers {
         let floor = bench.floor(in_flight).await?;
         let ledger = bench.ledger(in_flight).await?;
         println!(

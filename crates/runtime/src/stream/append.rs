@@ -36,7 +36,6 @@ impl LogStream {
     pub async fn append(&self, frame: Bytes, expected_last: u64) -> Appended {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Expected-Last-Sequence", expected_last.to_string().as_str());
-        headers.insert("Nats-Expected-Stream", subjects::STREAM);
         let request = Request::new().payload(frame).headers(headers).timeout(Some(ACK_TIMEOUT));
         match self.client.send_request(subjects::LOG, request).await {
             Ok(answer) => heard(&answer.payload),

@@ -148,6 +148,7 @@ fn committed<T>(plan: Plan<T>, snapshot: &Snapshot, intent: &Intent) -> (Decisio
         writer: WRITER.to_owned(),
         guards,
         counters,
+        ..Letterhead::default()
     };
     let id = Uuid::now_v7();
     let events = drafts.into_iter().map(|draft| draft.event).collect();

@@ -1,5 +1,7 @@
 //! Ledgers, and what stands on them, against a real nats-server.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 mod controller;
 mod ledger;
