@@ -222,11 +222,12 @@ impl Asked<'_> {
         }
         let resource = self.resource("events")?;
         let who = user(self.node);
+        let why = format!("the node saw {}", text("/reason"));
         self.write(EVENTS, name, None, |snapshot| {
             let Some((before, revision)) = object_of(snapshot, &Key::new("", "events", space, name))? else {
                 let guard = namespace::admit_create(snapshot, space, EVENTS, name)?;
                 let draft = write::create(&resource, "", said.clone(), &cx(space, "", &who.name))?;
-                return Ok(Plan::one(draft, "", Became::Written).guarding([guard]));
+                return Ok(Plan::one(draft, why.clone(), Became::Written).guarding([guard]));
             };
             let mut after = before.clone();
             for field in ["count", "lastTimestamp", "message", "series"] {
@@ -235,7 +236,7 @@ impl Asked<'_> {
                 }
             }
             let draft = write::update(&resource, "", &before, after, &cx(space, name, &who.name))?;
-            Ok(written(draft, "", revision))
+            Ok(written(draft, &why, revision))
         })
         .await
     }

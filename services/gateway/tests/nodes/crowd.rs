@@ -68,6 +68,6 @@ async fn statuses_that_come_together_share_frames_and_each_keeps_its_reason() {
         assert_eq!((&*event.event_type, event.cause), ("ContainerStarted", Some(Revision(1))));
         frames.insert(event.sequence);
     }
-    assert!(frames.len() <= 50, "100 statuses took {} frames", frames.len());
+    assert!(frames.len() <= 25, "100 statuses took {} frames", frames.len());
     cluster.stop().await;
 }
