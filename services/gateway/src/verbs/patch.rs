@@ -3,7 +3,8 @@
 
 use http::Response;
 use http::header::CONTENT_TYPE;
-use rutter_apimachinery::patch;
+use rutter_apimachinery::decode::{self, FieldValidation};
+use rutter_apimachinery::patch::{self, Applying};
 use rutter_apimachinery::status::Status;
 use rutter_projection::Snapshot;
 use serde_json::Value;
@@ -50,7 +51,7 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let patch = read(kind, &text)?;
     let pinned = update::revision_of(&patch).map(|_| call.key()).filter(|_| kind != Patch::Json);
     let intent = Intent::of(&call.user).pinned(pinned).rehearsed(options.dry_run);
-    call.write(intent, Vec::new(), |snapshot| decide(&call, snapshot, kind, &patch)).await
+    call.write(intent, Vec::new(), |snapshot| decide(&call, snapshot, kind, &patch, options.validation)).await
 }
 
 /// The body as a value; what it means is the patch's to say.
@@ -65,16 +66,44 @@ pub fn read(kind: Patch, text: &[u8]) -> Result<Value, Status> {
     }
 }
 
-fn decide(call: &Call, snapshot: &Snapshot, kind: Patch, patch: &Value) -> Result<Plan<Told>, Status> {
+fn decide(
+    call: &Call,
+    snapshot: &Snapshot,
+    kind: Patch,
+    patch: &Value,
+    validation: FieldValidation,
+) -> Result<Plan<Told>, Status> {
     let Some(before) = call.before(snapshot)? else {
         // Server-side apply makes what is not there.
         return match kind {
-            Patch::Apply if call.info.subresource.is_empty() => create::decide(call, snapshot, patch),
+            Patch::Apply if call.info.subresource.is_empty() => {
+                create::decide(call, snapshot, &applied(call, None, patch, validation)?)
+            }
             _ => Err(call.not_found()),
         };
     };
-    let after = patched(call, kind, &before, patch)?;
+    let after = match kind {
+        Patch::Apply => applied(call, Some(&before), patch, validation)?,
+        other => decode::patched(patched(call, other, &before, patch)?, &call.resource, validation)?.object,
+    };
     update::change(call, snapshot, &before, after)
+}
+
+/// The object after server-side apply, which is told apart by who applies.
+fn applied(
+    call: &Call,
+    before: Option<&Value>,
+    wanted: &Value,
+    validation: FieldValidation,
+) -> Result<Value, Status> {
+    let wanted = decode::patched(wanted.clone(), &call.resource, validation)?.object;
+    let applying = Applying {
+        manager: call.query.get("fieldManager").unwrap_or_default(),
+        force: call.query.get("force") == Some("true"),
+        subresource: &call.info.subresource,
+        now: call.cx(rutter_schemas::Uuid::nil()).now,
+    };
+    patch::apply(&call.resource, before, &wanted, &applying)
 }
 
 /// The object after the patch.
@@ -86,7 +115,7 @@ pub fn patched(call: &Call, kind: Patch, before: &Value, patch: &Value) -> Resul
         Patch::Json => patch::json(before, patch),
         Patch::Merge => patch::merge(before, patch),
         Patch::Strategic => patch::strategic(&call.resource, before, patch),
-        // Field ownership comes later; until then what is applied is merged by the schema's keys.
+        // Without the ownership of fields: merged by the schema's keys.
         Patch::Apply => patch::strategic(&call.resource, before, patch),
     }
 }
