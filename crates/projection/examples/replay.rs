@@ -11,6 +11,10 @@ use rutter_schemas::{Frame, Hash, Revision};
 mod support;
 use support::{Act, Log, pod, put};
 
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const EVENTS_PER_FRAME: usize = 64;
 
 fn main() {

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rocksdb::WriteBatch;
 use rutter_schemas::{Frame, Hash, Key, Op, Revision};
 
-use crate::fold::{Fold, Write};
+use crate::fold::{self, Fold, Write};
 use crate::snapshot::Snapshot;
 use crate::store::{Store, path_in};
 use crate::tables::Table;
@@ -113,10 +112,13 @@ impl Projection {
         let mut writer = self.writing();
         writer.cursor.follow(sequence, frame)?;
         let mut fold = Fold::default();
-        let changes = fold.take(sequence, frame, &|row| self.row(row))?;
+        let mut changes = Vec::with_capacity(frame.header.events as usize);
+        fold.take(sequence, frame, &|row| self.row(row), |commit, revision, event, folded| {
+            changes.push(folded.change(commit, revision, event));
+        })?;
         let mut next = Writer { cursor: Cursor::after(sequence, frame, hash), floor: writer.floor };
         next.floor.kept += u64::from(frame.header.events);
-        let mut writes = fold.writes(&next.cursor);
+        let mut writes = fold::writes(&fold.rows, fold.past, &next.cursor);
         writes.push(Write::put(Table::State, state::FLOOR, crate::codec::encode(&next.floor)));
         if !self.options.history {
             let (floor, forgotten) =
@@ -156,14 +158,7 @@ impl Projection {
 
     /// Writes all or nothing; later snapshots see it.
     pub(crate) fn write(&self, writes: Vec<Write>) -> Result<(), Error> {
-        let mut batch = WriteBatch::default();
-        for Write { table, key, value } in writes {
-            match value {
-                Some(value) => batch.put_cf(self.store.table(table), key, value),
-                None => batch.delete_cf(self.store.table(table), key),
-            }
-        }
-        self.store.db.write(batch)?;
+        self.store.write(writes)?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }

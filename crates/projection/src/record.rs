@@ -42,7 +42,7 @@ impl Record {
         let at = out.len();
         out.reserve(256 + self.object.len());
         out.extend([0; 4]);
-        let header = Header::of(self);
+        let header = HeaderRef::of(self);
         bincode::encode_into_std_write(&header, out, BINCODE).expect("plain structs encode to memory");
         let length =
             u32::try_from(out.len() - at - 4).expect("labels and owners of one object are under 4 GiB");
@@ -75,7 +75,32 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(u32::from_le_bytes(*length) as usize)
 }
 
-#[derive(Encode, Decode)]
+/// What is written: the same bytes as [`Header`], without copying what it says.
+#[derive(Encode)]
+struct HeaderRef<'a> {
+    revision: u64,
+    born: u64,
+    uid: &'a str,
+    labels: &'a BTreeMap<String, String>,
+    owners: Vec<OwnerRef<'a>>,
+    fields: &'a BTreeMap<String, String>,
+    deletion: &'a Option<String>,
+    generation: i64,
+    finalizers: &'a Vec<String>,
+}
+
+#[derive(Encode)]
+struct OwnerRef<'a> {
+    uid: &'a str,
+    api_version: &'a str,
+    kind: &'a str,
+    name: &'a str,
+    controller: bool,
+    block: bool,
+}
+
+/// What is read.
+#[derive(Decode)]
 struct Header {
     revision: u64,
     born: u64,
@@ -88,7 +113,7 @@ struct Header {
     finalizers: Vec<String>,
 }
 
-#[derive(Encode, Decode)]
+#[derive(Decode)]
 struct StoredOwner {
     uid: String,
     api_version: String,
@@ -98,22 +123,31 @@ struct StoredOwner {
     block: bool,
 }
 
-impl Header {
-    fn of(record: &Record) -> Header {
-        let meta = Meta::clone(&record.meta);
-        Header {
+impl HeaderRef<'_> {
+    fn of(record: &Record) -> HeaderRef<'_> {
+        let meta = &*record.meta;
+        HeaderRef {
             revision: record.revision.0,
             born: record.born.0,
-            uid: record.uid.to_string(),
-            labels: meta.labels,
-            owners: meta.owners.into_iter().map(StoredOwner::from).collect(),
-            fields: meta.fields,
-            deletion: meta.deletion,
+            uid: &record.uid,
+            labels: &meta.labels,
+            owners: meta.owners.iter().map(OwnerRef::of).collect(),
+            fields: &meta.fields,
+            deletion: &meta.deletion,
             generation: meta.generation,
-            finalizers: meta.finalizers,
+            finalizers: &meta.finalizers,
         }
     }
+}
 
+impl OwnerRef<'_> {
+    fn of(owner: &Owner) -> OwnerRef<'_> {
+        let Owner { uid, api_version, kind, name, controller, block } = owner;
+        OwnerRef { uid, api_version, kind, name, controller: *controller, block: *block }
+    }
+}
+
+impl Header {
     fn record(self, object: Bytes) -> Record {
         let meta = Meta {
             labels: self.labels,
@@ -130,13 +164,6 @@ impl Header {
             meta: Arc::new(meta),
             object,
         }
-    }
-}
-
-impl From<Owner> for StoredOwner {
-    fn from(owner: Owner) -> Self {
-        let Owner { uid, api_version, kind, name, controller, block } = owner;
-        StoredOwner { uid, api_version, kind, name, controller, block }
     }
 }
 

@@ -14,6 +14,7 @@ use rocksdb::{
 };
 
 use crate::codec::encode;
+use crate::fold::Write;
 use crate::tables::{LAYOUT, Table, state};
 use crate::{Error, OpenError, Options};
 
@@ -84,6 +85,18 @@ impl Store {
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, Error> {
         Ok(self.db.get_pinned_cf(self.table(table), key)?)
+    }
+
+    /// Writes all or nothing.
+    pub(crate) fn write(&self, writes: Vec<Write>) -> Result<(), Error> {
+        let mut batch = WriteBatch::default();
+        for Write { table, key, value } in writes {
+            match value {
+                Some(value) => batch.put_cf(self.table(table), key, value),
+                None => batch.delete_cf(self.table(table), key),
+            }
+        }
+        Ok(self.db.write(batch)?)
     }
 
     /// The options of a table's files, for files written outside the database.

@@ -509,9 +509,13 @@ impl World {
         };
         let name = ledger.name().to_owned();
         self.story.line(self.now, &name, || format!("steps down: {why}"));
-        if matches!(stepped_down.why, Deposed::Another { .. } | Deposed::Refused) {
+        let behind = match stepped_down.why {
+            Deposed::Another { sequence } => Some(sequence - 1),
+            Deposed::Refused => Some(self.ledgers[index].sequencer.cursor().sequence),
+            Deposed::LogChanged { .. } | Deposed::Resigned => None,
+        };
+        if let Some(behind) = behind {
             let ledger = &self.ledgers[index];
-            let behind = ledger.sequencer.cursor().sequence;
             let others = self.stream.ids_after(behind).filter(|id| !ledger.appended.contains(id)).count();
             self.laws.judge_step_down(self.now, &name, behind, others);
         }

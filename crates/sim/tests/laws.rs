@@ -7,9 +7,9 @@ use rutter_sim::seeds::run_all;
 use rutter_sim::{Mutant, Setup, Story, run};
 
 /// Seeds that `cargo test` runs; `sim --seeds 10000` runs more.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 100;
 /// Within so many seeds each mutant is caught.
-const SEEDS_PER_MUTANT: u64 = 400;
+const SEEDS_PER_MUTANT: u64 = 300;
 const THREADS: usize = 2;
 
 #[test]

@@ -29,6 +29,9 @@ pub(crate) fn encode(op: Op, record: &Record) -> Vec<u8> {
     out
 }
 
+/// Where in a version its record begins: the same bytes are the row while this version is the newest.
+pub(crate) const RECORD_AT: usize = 1;
+
 pub(crate) fn decode(bytes: &[u8]) -> Option<(Op, Record)> {
     let (op, record) = bytes.split_first()?;
     Some((op_of(*op)?, Record::decode(record)?))
