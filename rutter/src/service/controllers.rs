@@ -30,6 +30,23 @@ pub(crate) async fn start_one(
     standby: Standby,
     stage: &Stage,
 ) -> Result<()> {
-    let _ = (role, ground, client, standby, stage);
+    match role {
+        Role::Replicator => {
+            let executor = ground.executor(rutter_replicator::SERVICE);
+            let parts = rutter_replicator::Parts { client, executor, seal: ground.seal.clone() };
+            rutter_replicator::start(rutter_replicator::ReplicatorConfig { standby }, parts, stage);
+        }
+        Role::Placement => {
+            let executor = ground.executor(rutter_placement::SERVICE);
+            let parts = rutter_placement::Parts { client, executor };
+            rutter_placement::start(rutter_placement::PlacementConfig { standby }, parts, stage);
+        }
+        Role::Autoscaler => {
+            let executor = ground.executor(rutter_autoscaler::SERVICE);
+            let parts = rutter_autoscaler::Parts { client, executor };
+            rutter_autoscaler::start(rutter_autoscaler::AutoscalerConfig { standby }, parts, stage).await?;
+        }
+        Role::Ledger | Role::Gateway | Role::Node(_) | Role::Simulation(_) => anyhow::bail!("{role} has no controllers"),
+    }
     Ok(())
 }

@@ -11,6 +11,7 @@ use rutter_replicator_core::{
 };
 use rutter_runtime::controller::{self, Nothing};
 use rutter_runtime::plan::PlanExecutor;
+use rutter_runtime::seal::SealKey;
 use rutter_runtime::shutdown::Stage;
 use rutter_runtime::standby::{self, Standby};
 use tokio::sync::watch;
@@ -19,11 +20,9 @@ use tokio::sync::watch;
 pub const SERVICE: &str = "replicator";
 
 /// How this copy works.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct ReplicatorConfig {
     pub standby: Standby,
-    /// The cluster's root certificate, PEM: every namespace gets it. Empty: none is published.
-    pub root_ca: String,
 }
 
 /// What it works with.
@@ -32,11 +31,13 @@ pub struct Parts {
     pub client: async_nats::Client,
     /// Made for [`SERVICE`].
     pub executor: PlanExecutor,
+    /// Opens the Secret with the root certificate, which every namespace gets.
+    pub seal: SealKey,
 }
 
 /// Starts the controllers as tasks of `stage`, with which they end.
 pub fn start(config: ReplicatorConfig, parts: Parts, stage: &Stage) {
-    let Parts { client, executor } = parts;
+    let Parts { client, executor, seal } = parts;
     let active = standby::watch(client.clone(), SERVICE, config.standby, stage);
     let alone = On { executor: &executor, active: &active, stage };
     alone.start::<ReplicaSets>(Nothing);
@@ -45,7 +46,7 @@ pub fn start(config: ReplicatorConfig, parts: Parts, stage: &Stage) {
     alone.start::<Garbage>(Nothing);
     alone.start::<NamespaceEnding>(Nothing);
     alone.start::<PodGarbage>(Nothing);
-    alone.start::<Defaults>(root::Root::new(config.root_ca));
+    alone.start::<Defaults>(root::Root::new(executor.writer().view.clone(), seal));
     let (silence, leases) = hearing::listen(client, stage);
     alone.start::<NodeLifecycle>(silence);
     alone.start::<NodeLeases>(leases);
