@@ -104,7 +104,16 @@ impl CertificateAuthority {
     /// # Errors
     /// [`PkiError::Make`], such as for a name that can't stand in a certificate.
     pub fn server_certificate(&self, name: &str, names: &[String], now: Timestamp) -> Result<Leaf, PkiError> {
-        self.sign(name, &[], names, ExtendedKeyUsagePurpose::ServerAuth, now)
+        self.sign(name, &[], names, &[ExtendedKeyUsagePurpose::ServerAuth], now)
+    }
+
+    /// A certificate for a server that also connects to its peers by it.
+    ///
+    /// # Errors
+    /// As [`CertificateAuthority::server_certificate`].
+    pub fn peer_certificate(&self, name: &str, names: &[String], now: Timestamp) -> Result<Leaf, PkiError> {
+        let both = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(name, &[], names, &both, now)
     }
 
     /// A certificate for a client: as upstream reads it, the common name is the user and each organization a
@@ -113,7 +122,7 @@ impl CertificateAuthority {
     /// # Errors
     /// [`PkiError::Make`].
     pub fn client_certificate(&self, user: &str, groups: &[&str], now: Timestamp) -> Result<Leaf, PkiError> {
-        self.sign(user, groups, &[], ExtendedKeyUsagePurpose::ClientAuth, now)
+        self.sign(user, groups, &[], &[ExtendedKeyUsagePurpose::ClientAuth], now)
     }
 
     fn sign(
@@ -121,7 +130,7 @@ impl CertificateAuthority {
         name: &str,
         groups: &[&str],
         names: &[String],
-        purpose: ExtendedKeyUsagePurpose,
+        purposes: &[ExtendedKeyUsagePurpose],
         now: Timestamp,
     ) -> Result<Leaf, PkiError> {
         let make = |source| PkiError::Make { name: name.to_owned(), source };
@@ -129,7 +138,7 @@ impl CertificateAuthority {
         params.subject_alt_names = CertificateParams::new(names.to_vec()).map_err(make)?.subject_alt_names;
         params.distinguished_name = subject(name, groups);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-        params.extended_key_usages = vec![purpose];
+        params.extended_key_usages = purposes.to_vec();
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().map_err(make)?;
         let issuer = Issuer::from_ca_cert_pem(&self.certificate_pem, &*self.key).map_err(make)?;

@@ -7,7 +7,6 @@
 mod authority;
 pub mod cluster;
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,16 +67,17 @@ impl LocalCa {
         self.authority.certificate_pem()
     }
 
-    /// A certificate for a nats-server at these addresses, and at localhost.
+    /// A certificate for a nats-server under these names and addresses, and at localhost; its peers in a cluster
+    /// know it by the same.
     ///
     /// # Errors
     /// [`PkiError::Make`].
-    pub fn server_certificate(&self, name: &str, addresses: &[IpAddr]) -> Result<Leaf, PkiError> {
+    pub fn server_certificate(&self, name: &str, reached_as: &[String]) -> Result<Leaf, PkiError> {
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        names.extend(addresses.iter().map(IpAddr::to_string));
+        names.extend_from_slice(reached_as);
         names.sort();
         names.dedup();
-        self.authority.server_certificate(name, &names, jiff::Timestamp::now())
+        self.authority.peer_certificate(name, &names, jiff::Timestamp::now())
     }
 }
 

@@ -41,6 +41,21 @@ pub struct ServerConfig {
     pub max_store_bytes: u64,
 }
 
+/// What makes a server one of several that hold the log together.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Unique among them.
+    pub name: String,
+    /// Where the others reach it.
+    pub listen: SocketAddr,
+    /// Where it reaches the others: `host:port`, each its `listen`. Its own does no harm.
+    pub routes: Vec<String>,
+    /// Names and addresses under which clients and the others reach it.
+    pub reached_as: Vec<String>,
+    /// The keys and the CA of all members: the same files on each.
+    pub keys: PathBuf,
+}
+
 /// Why the embedded server doesn't run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -95,20 +110,16 @@ impl EmbeddedServer {
     /// # Errors
     /// [`ServerError`], each with what to do.
     pub async fn start(config: ServerConfig) -> Result<EmbeddedServer, ServerError> {
-        let binary = find_binary(config.binary.as_deref())?;
-        check_version(&binary).await?;
-        let home = config.data_dir.join("nats");
-        crate::files::create_private_dir(&home)
-            .map_err(|source| ServerError::Files { path: home.clone(), source })?;
-        let lock = lock::take(&home).await?;
-        let authority = Authority::open(&config.data_dir.join("keys"))?;
-        let ca = LocalCa::open(&config.data_dir.join("keys"))?;
-        let listen = config::free_port(config.listen)
-            .map_err(|source| ServerError::Files { path: home.clone(), source })?;
-        let file = config::write(&home, listen, config.max_store_bytes, &authority, &ca)?;
-        let child = child::Launch { binary, file, home, lock, listen };
-        let (state, supervisor, stop) = child.supervise().await?;
-        Ok(EmbeddedServer { authority, ca, listen, state, stop, supervisor })
+        let keys = config.data_dir.join("keys");
+        start(config, &keys, None).await
+    }
+
+    /// The same as one of several. JetStream answers once a majority of them is there.
+    ///
+    /// # Errors
+    /// As [`EmbeddedServer::start`].
+    pub async fn start_member(config: ServerConfig, member: &Member) -> Result<EmbeddedServer, ServerError> {
+        start(config, &member.keys, Some(member)).await
     }
 
     /// How to connect to it as `role`, with credentials minted now.
@@ -152,6 +163,26 @@ impl EmbeddedServer {
         // The supervisor only panics on a bug, which it has printed.
         let _ = self.supervisor.await;
     }
+}
+
+async fn start(
+    config: ServerConfig,
+    keys: &Path,
+    member: Option<&Member>,
+) -> Result<EmbeddedServer, ServerError> {
+    let binary = find_binary(config.binary.as_deref())?;
+    check_version(&binary).await?;
+    let home = config.data_dir.join("nats");
+    let files = |source| ServerError::Files { path: home.clone(), source };
+    crate::files::create_private_dir(&home).map_err(files)?;
+    let lock = lock::take(&home).await?;
+    let (authority, ca) = (Authority::open(keys)?, LocalCa::open(keys)?);
+    let listen = config::free_port(config.listen).map_err(files)?;
+    let settings = config::Settings { listen, max_store_bytes: config.max_store_bytes, member };
+    let file = config::write(&home, &settings, &authority, &ca)?;
+    let child = child::Launch { binary, file, home, lock, listen };
+    let (state, supervisor, stop) = child.supervise().await?;
+    Ok(EmbeddedServer { authority, ca, listen, state, stop, supervisor })
 }
 
 /// The nats-server to run: `given`, else [`BINARY_ENV`], else the first on the `PATH`.

@@ -41,10 +41,15 @@ impl Process {
         dir: &Path,
         near: bool,
     ) -> Process {
+        let client = nats::connect(server, &NatsRole::Ledger).await;
+        let stream = LogStream::ensure(client, &config.stream).await.unwrap();
+        Process::on(stream, config, dir, near).await
+    }
+
+    pub(crate) async fn on(stream: LogStream, config: LedgerConfig, dir: &Path, near: bool) -> Process {
         let mut shutdown = Shutdown::new();
         let (log, services) = (shutdown.stage("log"), shutdown.stage("ledger"));
-        let client = nats::connect(server, &NatsRole::Ledger).await;
-        let stream = LogStream::ensure(client.clone(), &config.stream).await.unwrap();
+        let client = stream.client().clone();
         let view = view(&stream, &dir.join(format!("{}-view", config.name)), &log).await;
         let (way_in, inbox) = local();
         let parts = Parts { stream, local: inbox, view: view.clone(), metrics: Metrics::new() };
@@ -135,7 +140,7 @@ pub(crate) fn commit(writer: &Writer, events: Vec<Event>) -> Commit {
 }
 
 pub(crate) fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(15)
+    Instant::now() + Duration::from_secs(40)
 }
 
 pub(crate) async fn propose(writer: &Writer, events: Vec<Event>) -> Outcome {
