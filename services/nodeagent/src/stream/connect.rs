@@ -48,14 +48,18 @@ fn connect_in_namespace(pid: u32, port: u16) -> Result<std::net::TcpStream, Stri
     thread.join().map_err(|_| "the thread that connects has failed".to_owned())?
 }
 
-/// Copies both ways until both have ended.
+/// Copies both ways until the pod has said all. A caller that has ended still gets the rest of the answer.
 pub(super) async fn flow(stream: TcpStream, flow: Flow) {
     let (mut from, mut to) = stream.into_split();
     let Flow { mut out, mut incoming, .. } = flow;
     let over = out.over();
-    let both = async { tokio::join!(read(&mut from, &mut out), write(&mut incoming, &mut to)) };
+    let input = async {
+        write(&mut incoming, &mut to).await;
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
-        _ = both => {}
+        () = read(&mut from, &mut out) => {}
+        () = input => {}
         () = over.cancelled() => {}
     }
     out.end("").await;

@@ -130,7 +130,7 @@ impl Session {
         let Flow { mut out, mut incoming, .. } = flow;
         let over = out.over();
         let pipes = std::mem::take(&mut self.pipes);
-        let (lines, mut output) = mpsc::channel::<(u8, BytesMut)>(4);
+        let (lines, output) = mpsc::channel::<Piece>(PIECES_WAITING);
         let readers = [(channel::STDOUT, pipes.stdout), (channel::STDERR, pipes.stderr)];
         for (number, pipe) in readers {
             if let Some(pipe) = pipe {
@@ -142,14 +142,7 @@ impl Session {
         let wait = api::WaitRequest { container_id: self.id.clone(), exec_id: self.exec_id.clone() };
         let work = async {
             let ended = tasks.wait(in_k8s(wait));
-            let sent = async {
-                while let Some((number, bytes)) = output.recv().await {
-                    if out.send(number, bytes.freeze()).await.is_err() {
-                        return;
-                    }
-                }
-            };
-            tokio::join!(ended, sent).0.map_or(1, |answer| answer.into_inner().exit_status)
+            tokio::join!(ended, send(output, &mut out)).0.map_or(1, |answer| answer.into_inner().exit_status)
         };
         let input = self.take_input(pipes.stdin, &mut incoming);
         let code = tokio::select! {
@@ -235,13 +228,40 @@ struct Size {
     height: u32,
 }
 
-async fn read(mut pipe: pipe::Receiver, number: u8, to: mpsc::Sender<(u8, BytesMut)>) {
+/// What a command wrote at once, and where.
+type Piece = (u8, BytesMut);
+
+/// Pieces of a command that writes in small ones wait here and are sent together.
+const PIECES_WAITING: usize = 64;
+
+/// Sends all there is, until the pipes are closed or nobody listens.
+async fn send(mut output: mpsc::Receiver<Piece>, out: &mut Outgoing) {
+    let mut next = output.recv().await;
+    while let Some((number, mut bytes)) = next.take() {
+        while let Ok((other, more)) = output.try_recv() {
+            if other != number || bytes.len() + more.len() > CHUNK {
+                next = Some((other, more));
+                break;
+            }
+            bytes.unsplit(more);
+        }
+        if out.send(number, bytes.freeze()).await.is_err() {
+            return;
+        }
+        if next.is_none() {
+            next = output.recv().await;
+        }
+    }
+}
+
+async fn read(mut pipe: pipe::Receiver, number: u8, to: mpsc::Sender<Piece>) {
+    let mut buffer = BytesMut::with_capacity(CHUNK);
     loop {
-        let mut buffer = BytesMut::with_capacity(CHUNK);
+        buffer.reserve(CHUNK / 4);
         match pipe.read_buf(&mut buffer).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {
-                if to.send((number, buffer)).await.is_err() {
+                if to.send((number, buffer.split())).await.is_err() {
                     return;
                 }
             }
