@@ -14,7 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
 use super::upgrade::{Wanted, offered, switching};
 use super::{Inbound, Link, Outbound, QUEUE};
@@ -90,6 +91,13 @@ async fn write_channels(
             return;
         }
     }
+    close(&mut sink).await;
+}
+
+/// An orderly end says that it is one: clients take a close without a code for a broken connection.
+async fn close(sink: &mut SplitSink<Socket, Message>) {
+    let orderly = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    let _ = sink.send(Message::Close(Some(orderly))).await;
     let _ = sink.close().await;
 }
 
@@ -133,7 +141,7 @@ async fn drain(mut from: tokio::io::ReadHalf<DuplexStream>, mut sink: SplitSink<
             return;
         }
     }
-    let _ = sink.close().await;
+    close(&mut sink).await;
 }
 
 /// A watch over a WebSocket: every event a text message (upstream: `endpoints/handlers/watch.go`, HandleWS).
@@ -167,7 +175,7 @@ pub fn events(
                 }
             }
         }
-        let _ = sink.close().await;
+        close(&mut sink).await;
     });
     Ok(answer)
 }

@@ -9,13 +9,45 @@ use serde_json::json;
 
 use crate::cluster::Cluster;
 
-struct Kubectl {
+#[derive(Clone)]
+pub(crate) struct Kubectl {
     config: PathBuf,
     home: PathBuf,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// A port-forward that runs until it is dropped.
+pub(crate) struct Forward {
+    child: std::process::Child,
+    port: u16,
+}
+
+impl Forward {
+    /// Sends a word over a connection of its own; what came back.
+    pub(crate) fn exchange(&mut self, word: &str) -> String {
+        use std::io::{Read, Write};
+        let mut socket = std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        socket.write_all(word.as_bytes()).unwrap();
+        let mut heard = String::new();
+        if let Err(error) = socket.read_to_string(&mut heard) {
+            let _ = self.child.kill();
+            let mut words = String::new();
+            self.child.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+            panic!("{word}: {error}; heard {heard:?}; kubectl said {words}");
+        }
+        heard
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Kubectl {
-    fn new(cluster: &Cluster, dir: &Path) -> Option<Kubectl> {
+    pub(crate) fn new(cluster: &Cluster, dir: &Path) -> Option<Kubectl> {
         if Command::new("kubectl").arg("version").arg("--client").output().is_err() {
             eprintln!("kubectl is not installed: nothing was shown");
             return None;
@@ -39,38 +71,70 @@ impl Kubectl {
         });
         let path = dir.join("kubeconfig");
         std::fs::write(&path, config.to_string()).unwrap();
-        Some(Kubectl { config: path, home: dir.to_path_buf() })
+        Some(Kubectl { config: path, home: dir.to_path_buf(), environment: Vec::new() })
     }
 
-    /// Runs kubectl with these words; `input` is its standard input.
-    fn run(&self, words: &[&str], input: &str) -> Output {
-        use std::io::Write;
-        let mut child = Command::new("kubectl")
+    /// The same with a variable of its environment set.
+    pub(crate) fn with(&self, name: &'static str, value: &str) -> Kubectl {
+        let mut kubectl = self.clone();
+        kubectl.environment.push((name, value.to_owned()));
+        kubectl
+    }
+
+    /// Forwards a port of ours to a pod's.
+    pub(crate) fn forward(&self, pod: &str, port: u16) -> Forward {
+        use std::io::{BufRead, BufReader};
+        let mut child = self.command(&["port-forward", pod, &format!(":{port}"), "-v=8"]).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        // Forwarding from 127.0.0.1:41234 -> 80
+        let port =
+            line.split(':').nth(1).and_then(|rest| rest.split(' ').next()).and_then(|port| port.parse().ok());
+        Forward { child, port: port.unwrap_or_else(|| panic!("kubectl said {line:?}")) }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("kubectl");
+        command
             .args(words)
             .env("KUBECONFIG", &self.config)
             .env("HOME", &self.home)
+            .envs(self.environment.iter().map(|(name, value)| (*name, value.as_str())))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs kubectl with these words; `input` is its standard input.
+    pub(crate) fn run(&self, words: &[&str], input: &str) -> Output {
+        use std::io::Write;
+        let mut child = self.command(words).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_owned();
+        // Beside reading, so that neither pipe fills up and stops the other.
+        let writing = std::thread::spawn(move || {
+            let _ = stdin.write_all(input.as_bytes());
+        });
+        let output = child.wait_with_output().unwrap();
+        writing.join().unwrap();
+        output
     }
 
     /// What kubectl printed; it has to succeed.
-    fn says(&self, words: &str) -> String {
+    pub(crate) fn says(&self, words: &str) -> String {
         self.given(words, "")
     }
 
-    fn given(&self, words: &str, input: &str) -> String {
+    pub(crate) fn given(&self, words: &str, input: &str) -> String {
         let output = self.run(&words.split(' ').collect::<Vec<_>>(), input);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "kubectl {words}\n{out}\n{err}");
+        let start: String = out.chars().take(2_000).collect();
+        assert!(output.status.success(), "kubectl {words}\n{start}\n{err}");
         out.trim_end().to_owned()
     }
 
-    fn fails(&self, words: &str) -> String {
+    pub(crate) fn fails(&self, words: &str) -> String {
         let output = self.run(&words.split(' ').collect::<Vec<_>>(), "");
         assert!(!output.status.success(), "kubectl {words} succeeded");
         String::from_utf8_lossy(&output.stderr).trim_end().to_owned()

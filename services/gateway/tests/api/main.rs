@@ -6,5 +6,6 @@ mod cluster;
 mod kubectl;
 mod reads;
 mod stories;
+mod streams;
 mod watches;
 mod writes;
