@@ -61,6 +61,7 @@ pub(crate) fn listen(client: Client, stage: &Stage) -> (Silence, Leases) {
         inbox: Inbox::of(silence_news),
         hearing: Hearing::default(),
         asked: Vec::new(),
+        held_back: 0,
     };
     (silence, Leases { inbox: Inbox::of(leases_news) })
 }
@@ -160,6 +161,8 @@ pub(crate) struct Silence {
     hearing: Hearing,
     /// Who was asked and has not answered yet.
     asked: Vec<String>,
+    /// How many silent nodes were held back when we last looked.
+    held_back: usize,
 }
 
 impl Outside<NodeLifecycle> for Silence {
@@ -206,9 +209,20 @@ impl Silence {
                 if is_new {
                     wake_all(machine);
                 }
+                self.say_who_is_held_back(silence::held_back(machine.view(), Timestamp::now()));
                 self.ask(silence::to_ask(machine.view(), Timestamp::now()));
             }
         }
+    }
+
+    fn say_who_is_held_back(&mut self, nodes: usize) {
+        if nodes > self.held_back {
+            tracing::warn!(
+                nodes,
+                "silent, but not given up: more than half of the nodes are, so the fault is likely ours"
+            );
+        }
+        self.held_back = nodes;
     }
 
     /// Asks nodes directly. What comes of it is news like any other.

@@ -37,7 +37,7 @@ fn a_new_deployment_makes_its_first_set_whole() {
 
 #[test]
 fn a_rolling_update_grows_by_the_surge_and_shrinks_by_what_availability_spares() {
-    let decided = world(ROLLING).reconcile("Deployment web");
+    let decided = world(ROLLING).reconcile("Deployment web").reading_at_most(8);
     let printed = decided.printed();
     assert!(printed.starts_with("because the rollout moves on: 1 new, 3 old"), "{printed}");
     assert!(printed.contains("replicas 3"), "{printed}");

@@ -72,7 +72,7 @@ fn one_change_rewrites_one_slice() {
     }
     let given = world(&text).reconcile("Service web").carried_out();
     assert_eq!(slices(&given).len(), 3);
-    let decided = given.and("Pod p17 unready; gone Pod p18").reconcile("Service web");
+    let decided = given.and("Pod p17 unready; gone Pod p18").reconcile("Service web").reading_at_most(260);
     assert_eq!(decided.plans[0].intents.len(), 1, "{}", decided.printed());
     decided.carried_out();
 }

@@ -120,7 +120,15 @@ pub(super) fn judge(view: &View, node: &Node, now: Timestamp) -> Verdict {
     if most_are_lost(view, now) { Verdict::HeldBack } else { Verdict::Lost }
 }
 
-/// Whether more than half of the nodes would be lost: those that are, and those that would follow.
+/// How many silent nodes are not given up because most nodes are silent; none while all is well. Worth saying.
+pub fn held_back(view: &View, now: Timestamp) -> usize {
+    let silent = view.nodes().filter(|node| node.ready != Ready::Unknown);
+    let silent = silent.filter(|node| view.hearing().is_silent(&node.key.name, now)).count();
+    if silent > 0 && most_are_lost(view, now) { silent } else { 0 }
+}
+
+/// Whether more than half of the nodes would be lost: those that are, and those that would follow. A single node may
+/// be lost.
 fn most_are_lost(view: &View, now: Timestamp) -> bool {
     let (mut lost, mut all) = (0, 0);
     for node in view.nodes() {
@@ -128,5 +136,5 @@ fn most_are_lost(view: &View, now: Timestamp) -> bool {
         let is_lost = node.ready == Ready::Unknown || view.hearing().is_silent(&node.key.name, now);
         lost += usize::from(is_lost);
     }
-    all > 2 && lost * 2 > all
+    all > 1 && lost * 2 > all
 }

@@ -64,7 +64,17 @@ fn most_nodes_at_once_are_held_back_and_it_is_said() {
         }
         hearing.heard("d", at(58));
     });
+    assert_eq!(silence::held_back(given.view(), at(60)), 3);
+    assert_eq!(silence::held_back(given.view(), at(40)), 0);
     given.after(60).reconcile("Node a").then("because a is silent, but so are more than half of the nodes");
+}
+
+#[test]
+fn a_single_node_may_be_lost() {
+    let given = hear(world("Node a ready"), |hearing| hearing.unanswered("a", at(58)));
+    let decided = given.after(60).reconcile("Node a");
+    assert!(decided.printed().contains("Ready=Unknown"), "{}", decided.printed());
+    decided.carried_out();
 }
 
 #[test]
