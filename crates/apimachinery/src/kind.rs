@@ -112,6 +112,11 @@ pub trait Strategy: Send + Sync {
     /// Changes what a mark of deletion means for the object beyond its metadata (a Namespace's phase).
     fn prepare_delete(&self, _object: &mut Value, _cx: &Cx) {}
 
+    /// Whether a new object may bring its status along (a Node, which its agent describes). Elsewhere it begins without.
+    fn brings_status(&self) -> bool {
+        false
+    }
+
     /// Whether something besides `metadata.finalizers` keeps a marked object from going (a Namespace's own finalizers).
     fn is_held(&self, _object: &Value) -> bool {
         false

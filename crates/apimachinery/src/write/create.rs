@@ -58,7 +58,7 @@ fn begin(metadata: &mut Value, cx: &WriteCx<'_>, rules: &Cx<'_>) {
 
 /// Where status has a path of its own, nobody brings one along.
 fn forget_status(object: &mut Value, rules: &Cx<'_>) {
-    if rules.resource.has_status() {
+    if rules.resource.has_status() && !rules.resource.strategy.brings_status() {
         object["status"] = json!({});
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::workload::{self, int_or_percent, is_zero};
+use super::workload::{self, int_or_any_percent, int_or_percent, is_zero};
 use crate::json::{default, is_empty, text};
 use crate::kind::{Cx, Kind, Strategy};
 use crate::kinds::columns::{AGE, CONTAINERS, IMAGES, NAME, number, string, wide};
@@ -113,9 +113,7 @@ fn strategy(strategy: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
 
 fn rolling_update(rolling: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     int_or_percent(&rolling["maxUnavailable"], &path.child("maxUnavailable"), errors);
-    if !matches!(&rolling["maxSurge"], Value::String(_)) {
-        int_or_percent(&rolling["maxSurge"], &path.child("maxSurge"), errors);
-    }
+    int_or_any_percent(&rolling["maxSurge"], &path.child("maxSurge"), errors);
     if is_zero(&rolling["maxUnavailable"]) && is_zero(&rolling["maxSurge"]) {
         let found = rolling["maxUnavailable"].clone();
         errors.push(path.child("maxUnavailable").invalid(found, "may not be 0 when `maxSurge` is 0"));

@@ -85,18 +85,21 @@ pub(super) fn selector_stays(new: &Value, old: &Value, errors: &mut Vec<FieldErr
 
 /// A count, or a percentage up to 100 %.
 pub(in crate::kinds) fn int_or_percent(value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    int_or_any_percent(value, path, errors);
+    if value.as_str().and_then(percent).is_some_and(|percent| percent > 100) {
+        errors.push(path.invalid(value.clone(), "must not be greater than 100%"));
+    }
+}
+
+/// A count, or a percentage.
+pub(super) fn int_or_any_percent(value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     match value {
-        Value::String(text) => match percent(text) {
-            None => errors.push(path.invalid(
-                text.as_str(),
-                "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', \
-                 regex used for validation is '[0-9]+%')",
-            )),
-            Some(percent) if percent > 100 => {
-                errors.push(path.invalid(text.as_str(), "must not be greater than 100%"));
-            }
-            Some(_) => {}
-        },
+        Value::String(text) if percent(text).is_none() => errors.push(path.invalid(
+            text.as_str(),
+            "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', \
+             regex used for validation is '[0-9]+%')",
+        )),
+        Value::String(_) => {}
         number => non_negative(number, path, errors),
     }
 }

@@ -39,6 +39,10 @@ pub(crate) const NODE: Kind = Kind {
 struct Node;
 
 impl Strategy for Node {
+    fn brings_status(&self) -> bool {
+        true
+    }
+
     fn validate_create(&self, node: &Value, _: &Cx, errors: &mut Vec<FieldError>) {
         check_taints(&node["spec"]["taints"], errors);
         check_cidrs(&node["spec"], errors);
