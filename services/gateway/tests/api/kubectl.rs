@@ -20,6 +20,8 @@ pub(crate) struct Kubectl {
 pub(crate) struct Forward {
     child: std::process::Child,
     port: u16,
+    /// kubectl says when it handles a connection, and dies if nobody listens.
+    _says: std::io::BufReader<std::process::ChildStdout>,
 }
 
 impl Forward {
@@ -84,13 +86,14 @@ impl Kubectl {
     /// Forwards a port of ours to a pod's.
     pub(crate) fn forward(&self, pod: &str, port: u16) -> Forward {
         use std::io::{BufRead, BufReader};
-        let mut child = self.command(&["port-forward", pod, &format!(":{port}"), "-v=8"]).spawn().unwrap();
+        let mut child = self.command(&["port-forward", pod, &format!(":{port}")]).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut says = BufReader::new(child.stdout.take().unwrap());
+        says.read_line(&mut line).unwrap();
         // Forwarding from 127.0.0.1:41234 -> 80
         let port =
             line.split(':').nth(1).and_then(|rest| rest.split(' ').next()).and_then(|port| port.parse().ok());
-        Forward { child, port: port.unwrap_or_else(|| panic!("kubectl said {line:?}")) }
+        Forward { child, port: port.unwrap_or_else(|| panic!("kubectl said {line:?}")), _says: says }
     }
 
     fn command(&self, words: &[&str]) -> Command {
