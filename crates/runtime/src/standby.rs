@@ -18,6 +18,8 @@ use crate::shutdown::Stage;
 const BEAT: Duration = Duration::from_millis(500);
 /// Silence after which an older copy counts as gone.
 const SILENCE: Duration = Duration::from_millis(2_000);
+/// How long a copy that just came listens for the answers to its first beat, before it takes itself for the oldest.
+const FIRST_SILENCE: Duration = Duration::from_millis(250);
 
 /// How a second copy behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,13 +31,22 @@ pub enum Standby {
     Never,
 }
 
-/// One copy's sign of life. Ordered by age: the least is the oldest.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// One copy's sign of life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Beat {
     since: Timestamp,
     id: Uuid,
     #[serde(default)]
     leaving: bool,
+    /// It just came: the others say at once that they are there.
+    #[serde(default)]
+    asks: bool,
+}
+
+impl Beat {
+    fn is_older_than(&self, other: &Beat) -> bool {
+        (self.since, self.id) < (other.since, other.id)
+    }
 }
 
 /// The subject on which the copies of `service` hear each other.
@@ -49,7 +60,7 @@ pub fn watch(client: Client, service: &'static str, mode: Standby, stage: &Stage
     let (tell, active) = watch::channel(mode == Standby::Never);
     if mode == Standby::Silent {
         let stop = stage.token();
-        let me = Beat { since: Timestamp::now(), id: Uuid::now_v7(), leaving: false };
+        let me = Beat { since: Timestamp::now(), id: Uuid::now_v7(), leaving: false, asks: false };
         stage.spawn(async move {
             tokio::select! {
                 () = listen(&client, service, &me, &tell) => {}
@@ -62,17 +73,19 @@ pub fn watch(client: Client, service: &'static str, mode: Standby, stage: &Stage
 
 async fn listen(client: &Client, service: &'static str, me: &Beat, tell: &watch::Sender<bool>) {
     let Ok(mut others) = client.subscribe(subject(service)).await else { return };
+    say(client, service, &Beat { asks: true, ..me.clone() }).await;
     let mut beat = interval(BEAT);
-    // A copy that just came listens first.
-    let mut silent_until = Instant::now() + SILENCE;
+    let mut silent_until = Instant::now() + FIRST_SILENCE;
     loop {
         tokio::select! {
             _ = beat.tick() => say(client, service, me).await,
             Some(message) = others.next() => {
                 let Ok(other) = serde_json::from_slice::<Beat>(&message.payload) else { continue };
-                if (other.since, other.id) < (me.since, me.id) {
+                if other.is_older_than(me) {
                     silent_until = if other.leaving { Instant::now() } else { Instant::now() + SILENCE };
                     set(tell, service, false);
+                } else if other.asks && other.id != me.id {
+                    say(client, service, me).await;
                 }
             }
             () = sleep_until(silent_until), if !*tell.borrow() => set(tell, service, true),

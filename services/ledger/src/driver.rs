@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use rutter_ledger_core::{Answer, Append, Proof, Ready, Refused, Role, Room, Sequencer, SteppedDown};
 use rutter_log::FollowError;
 use rutter_runtime::shutdown::Stage;
@@ -32,11 +33,12 @@ const IDLE: Duration = Duration::from_secs(1);
 const HAND_OVER: Duration = Duration::from_secs(5);
 
 /// What the ledger counts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Counters {
     pub proposals: Counter,
     pub rejections: Counter,
     pub frames: Counter,
+    pub append_seconds: Histogram,
     pub epochs: Counter,
     pub revision: Gauge,
     pub objects: Gauge,
@@ -59,6 +61,8 @@ pub(crate) struct Driver {
     new_incarnation: bool,
     /// The frame on its way.
     flying: Option<(Uuid, Bytes)>,
+    /// Connections to NATS there have been: silence counts only while we were connected ourselves.
+    connects: u64,
     /// A look at where the stream ends is under way.
     looking: bool,
     wake: Option<Timestamp>,
@@ -86,6 +90,7 @@ impl Driver {
             replies: Replies::new(client),
             sequencer,
             sources,
+            connects: connects(&stream),
             stream,
             view,
             counters,
@@ -167,8 +172,11 @@ impl Driver {
         }
         self.counters.frames.inc();
         self.flying = Some((frame, bytes.clone()));
+        let append_seconds = self.counters.append_seconds.clone();
         self.sources.start(async move {
+            let sent = Instant::now();
             let heard = stream.append(bytes, expected).await;
+            append_seconds.observe(sent.elapsed().as_secs_f64());
             if matches!(heard, Appended::Full(_) | Appended::Unavailable(_)) {
                 sleep(UNAVAILABLE_PAUSE).await;
             }
@@ -294,6 +302,9 @@ impl Driver {
     /// Beats while it leads; looks whether to take over while it doesn't.
     async fn lead(&mut self) {
         let now = Instant::now();
+        if std::mem::replace(&mut self.connects, connects(&self.stream)) != self.connects {
+            self.leadership.listen_again(now);
+        }
         match self.sequencer.role() {
             Role::Active | Role::Leaving if self.leadership.beat(now) => self.beat(false).await,
             Role::Following if self.leadership.is_due(now) && !self.looking => self.look(),
@@ -380,6 +391,7 @@ impl Driver {
 
     fn save(&mut self) -> Result<(), LedgerError> {
         self.saved_at = Instant::now();
+        self.counters.index_bytes.set(i64::try_from(self.sequencer.index_bytes()).unwrap_or(i64::MAX));
         index::save(&self.index, &self.sequencer.save())
     }
 
@@ -400,6 +412,24 @@ impl Driver {
         self.state.send_if_modified(|old| std::mem::replace(old, new) != new);
         self.counters.revision.set(i64::try_from(new.revision.0).unwrap_or(i64::MAX));
         self.counters.active.set(i64::from(new.role == Role::Active));
+        self.counters.objects.set(i64::try_from(self.sequencer.objects()).unwrap_or(i64::MAX));
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters {
+            proposals: Counter::default(),
+            rejections: Counter::default(),
+            frames: Counter::default(),
+            // From 0.1 ms, a quick disk, to 1.6 s, beyond the time-out.
+            append_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
+            epochs: Counter::default(),
+            revision: Gauge::default(),
+            objects: Gauge::default(),
+            index_bytes: Gauge::default(),
+            active: Gauge::default(),
+        }
     }
 }
 
@@ -408,6 +438,13 @@ impl Counters {
         registry.register("proposals", "Commits proposed", self.proposals.clone());
         registry.register("rejections", "Commits rejected", self.rejections.clone());
         registry.register("frames", "Frames sent to the stream, repeats included", self.frames.clone());
+        registry.register(
+            "append_seconds",
+            "From sending a frame to hearing of it",
+            self.append_seconds.clone(),
+        );
+        registry.register("objects", "Objects there are", self.objects.clone());
+        registry.register("index_bytes", "Memory of the sequencer's index", self.index_bytes.clone());
         registry.register("epochs", "Take-overs by this ledger", self.epochs.clone());
         registry.register("revision", "The last acknowledged revision", self.revision.clone());
         registry.register("active", "1 while this is the active ledger", self.active.clone());
@@ -431,6 +468,10 @@ async fn standing(stream: &LogStream, cursor: &rutter_log::Cursor) -> Result<Sta
     }
     let same = last == cursor.sequence && index::holds(stream, cursor).await?;
     Ok(if same { Standing::Here } else { Standing::Elsewhere })
+}
+
+fn connects(stream: &LogStream) -> u64 {
+    stream.client().statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
 }
 
 fn watch_room(sources: &mut Sources, stream: &LogStream, store: Option<PathBuf>, known: Room) {

@@ -19,6 +19,8 @@ const RETRY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Leadership {
     name: String,
+    /// No other ledger can be there.
+    alone: bool,
     /// From when on this ledger may take over.
     due: Instant,
     next_beat: Instant,
@@ -39,7 +41,7 @@ impl Leadership {
     /// `alone`: no other ledger can be there, so nobody is waited for.
     pub(crate) fn new(name: &str, alone: bool, now: Instant) -> Leadership {
         let due = if alone { now } else { now + SILENCE };
-        Leadership { name: name.to_owned(), due, next_beat: now }
+        Leadership { name: name.to_owned(), alone, due, next_beat: now }
     }
 
     pub(crate) fn hear(&mut self, beat: &Beat, epoch: u64, now: Instant) -> Heard {
@@ -65,6 +67,13 @@ impl Leadership {
     /// We stepped down for another: give it time to be heard.
     pub(crate) fn stand_back(&mut self, now: Instant) {
         self.due = now + SILENCE;
+    }
+
+    /// We were cut off, and could not have heard anybody.
+    pub(crate) fn listen_again(&mut self, now: Instant) {
+        if !self.alone {
+            self.due = self.due.max(now + SILENCE);
+        }
     }
 
     /// Whether to beat now.
@@ -108,6 +117,15 @@ mod tests {
         let mut leadership = Leadership::new("b", false, start);
         leadership.hear(&beat("a", 1, true), 1, start);
         assert!(leadership.is_due(start));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_while_we_were_cut_off_does_not_count() {
+        let start = Instant::now();
+        let mut leadership = Leadership::new("b", false, start);
+        leadership.listen_again(start + SILENCE);
+        assert!(!leadership.is_due(start + SILENCE));
+        assert!(leadership.is_due(start + SILENCE * 2));
     }
 
     #[tokio::test(start_paused = true)]

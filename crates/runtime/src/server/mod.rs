@@ -171,11 +171,11 @@ async fn start(
     member: Option<&Member>,
 ) -> Result<EmbeddedServer, ServerError> {
     let binary = find_binary(config.binary.as_deref())?;
-    check_version(&binary).await?;
     let home = config.data_dir.join("nats");
     let files = |source| ServerError::Files { path: home.clone(), source };
     crate::files::create_private_dir(&home).map_err(files)?;
-    let lock = lock::take(&home).await?;
+    let (version, lock) = tokio::join!(check_version(&binary), lock::take(&home));
+    let lock = version.and(Ok(lock?))?;
     let (authority, ca) = (Authority::open(keys)?, LocalCa::open(keys)?);
     let listen = config::free_port(config.listen).map_err(files)?;
     let settings = config::Settings { listen, max_store_bytes: config.max_store_bytes, member };
