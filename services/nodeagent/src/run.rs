@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use rutter_nodeagent_core::plan::NodeFacts;
-use rutter_schemas::protocol::node::{NodeCommand, NodeStats};
+use rutter_schemas::protocol::node::{Feed, NodeCommand, NodeStats};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,10 @@ pub enum AgentError {
 const STATS_EVERY: Duration = Duration::from_secs(10);
 /// The status is told again at least this often, in case someone else changed it.
 const STATUS_EVERY: Duration = Duration::from_secs(300);
+/// A node that isn't ready looks this often whether it is.
+const TROUBLE_EVERY: Duration = Duration::from_millis(50);
+/// Trouble at the start that passes sooner isn't told.
+const TROUBLE_WORTH_TELLING: Duration = Duration::from_secs(3);
 /// containerd is looked after this often.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
@@ -58,18 +62,19 @@ const WATCH_EVERY: Duration = Duration::from_millis(500);
 /// When the configuration can't be run or containerd doesn't start. A lost connection is no error.
 pub async fn run(cfg: Config, nats: Connections, shutdown: CancellationToken) -> Result<(), AgentError> {
     cfg.check()?;
+    let line = nats::Line::new(nats.control.clone());
     match cfg.runtime {
         RuntimeKind::Containerd => {
             let (near, far) = link::pair();
             let (carried, ran) = tokio::join!(
-                nats::carry(nats.control.clone(), &cfg.node_name, far, shutdown.clone()),
+                nats::carry(line, &cfg.node_name, &[Feed::Own, Feed::Shared], far, shutdown.clone()),
                 run_node(&cfg, near, Some(nats.data.clone()), shutdown.clone()),
             );
             carried?;
             ran
         }
         RuntimeKind::Sim { nodes } => {
-            let nodes = (0..nodes).map(|index| run_simulated(&cfg, index, &nats, shutdown.clone()));
+            let nodes = (0..nodes).map(|index| run_simulated(&cfg, index, line.clone(), shutdown.clone()));
             try_join_all(nodes).await.map(drop)
         }
     }
@@ -123,7 +128,7 @@ type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 async fn run_simulated(
     cfg: &Config,
     index: u32,
-    nats: &Connections,
+    line: nats::Line,
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
     let cfg = Config { node_name: format!("{}-{index}", cfg.node_name), ..cfg.clone() };
@@ -134,7 +139,8 @@ async fn run_simulated(
     let told = tell_node(cfg.clone(), NodeFacts::clone(&facts), booted.commands, booted.runtime);
     let beats = tell_stats(cfg.node_name.clone(), booted.questions, stats_to);
     tokio::select! {
-        carried = nats::carry(nats.control.clone(), &cfg.node_name, far, shutdown.clone()) => carried?,
+        // It programs no Services.
+        carried = nats::carry(line, &cfg.node_name, &[Feed::Own], far, shutdown.clone()) => carried?,
         () = booted.agent.run(shutdown) => {}
         () = async { tokio::join!(told, beats); } => {}
     }
@@ -162,9 +168,16 @@ async fn tell_node(cfg: Config, facts: NodeFacts, commands: Commands, runtime: R
     let register = NodeCommand::Register { node: object::node(&cfg, &facts) };
     retry(&commands, register).await;
     let mut told = Value::Null;
-    let mut since = tokio::time::Instant::now();
+    let began = tokio::time::Instant::now();
+    let mut since = began;
     loop {
         let trouble = runtime.trouble().await;
+        let pause = if trouble.is_some() { TROUBLE_EVERY } else { STATS_EVERY };
+        // A node that comes up is told once, when it is ready.
+        if trouble.is_some() && told.is_null() && began.elapsed() < TROUBLE_WORTH_TELLING {
+            tokio::time::sleep(pause).await;
+            continue;
+        }
         let images = runtime.images().await;
         let status = object::status(&cfg, &facts, trouble.as_deref(), images, Timestamp::now());
         let essence = essence(&status);
@@ -173,7 +186,7 @@ async fn tell_node(cfg: Config, facts: NodeFacts, commands: Commands, runtime: R
             retry(&commands, NodeCommand::NodeStatus { status, why }).await;
             (told, since) = (essence, tokio::time::Instant::now());
         }
-        tokio::time::sleep(STATS_EVERY).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

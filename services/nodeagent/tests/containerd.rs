@@ -59,15 +59,14 @@ async fn a_pod_lives_its_life() {
 
     node.delete_pod("web", 10).await;
     node.until("the pod is deleted", |world| world.deleted.contains(&"web".to_owned())).await;
-    let world = node.world.lock().expect("no panic");
-    let facts: Vec<&str> = world.told.iter().map(|(_, fact, _)| fact.as_str()).collect();
-    assert!(facts.contains(&"ContainerStarted") && facts.contains(&"PodReady"), "{facts:?}");
-    drop(world);
+    let facts = node.facts();
+    let has = |fact: &str| facts.iter().any(|known| known == fact);
+    assert!(has("ContainerStarted") && has("PodReady"), "{facts:?}");
     node.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn containers_keep_their_ids_over_a_crash_of_the_agent() {
+async fn containers_keep_their_ids_over_crashes_of_the_agent_and_of_containerd() {
     if !can_run_containers() {
         return;
     }
@@ -83,6 +82,13 @@ async fn containers_keep_their_ids_over_a_crash_of_the_agent() {
     assert_eq!(node.status("web")["containerStatuses"][0], before);
     let ip = node.status("web")["podIP"].as_str().expect("an address").to_owned();
     assert!(get(&ip, "/").await.starts_with("web"));
+
+    let pid = std::fs::read_to_string(node.cfg.run_dir.join("containerd.pid")).expect("it runs");
+    let killed = std::process::Command::new("kill").args(["-9", pid.trim()]).status().expect("kill is there");
+    assert!(killed.success());
+    node.put_pod("fourth", json!({"containers": [{"name": "web"}]})).await;
+    node.until_ready("fourth").await;
+    assert_eq!(node.status("web")["containerStatuses"][0], before);
     node.end().await;
 }
 

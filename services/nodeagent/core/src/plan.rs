@@ -284,7 +284,8 @@ fn mounts<'a>(
         read_only: false,
         propagation: None,
     };
-    if !has("/etc/hosts") && !(pod.spec.host_network && pod.spec.host_aliases.is_empty()) {
+    let has_nodes_hosts = pod.spec.host_network && pod.spec.host_aliases.is_empty();
+    if !has("/etc/hosts") && !has_nodes_hosts {
         mounts.push(own(MountSource::HostsFile, "/etc/hosts"));
     }
     let message = container.termination_message_path();

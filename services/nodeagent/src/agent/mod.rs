@@ -122,7 +122,9 @@ impl Agent {
         match incoming {
             Incoming::Connected => {
                 self.ask_for(Feed::Own);
-                self.ask_for(Feed::Shared);
+                if matches!(self.runtime, Runtime::Cri(_)) {
+                    self.ask_for(Feed::Shared);
+                }
             }
             Incoming::Live(message) => {
                 let feed = message.feed;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use rutter_schemas::protocol::node::{FeedMessage, FeedSync, NodeReply};
+use rutter_schemas::protocol::node::{Feed, FeedMessage, FeedSync, NodeReply};
 use rutter_schemas::subjects;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Asked, FarEnd, Incoming};
@@ -25,19 +25,40 @@ pub struct SubscribeError {
     source: async_nats::SubscribeError,
 }
 
-/// Carries a link until `shutdown`.
+/// A connection with the times it was made, for all nodes that share it.
+#[derive(Clone)]
+pub(crate) struct Line {
+    client: async_nats::Client,
+    made: watch::Receiver<u64>,
+}
+
+impl Line {
+    /// Watches the connection as long as somebody has the line.
+    pub(crate) fn new(client: async_nats::Client) -> Line {
+        let (count, made) = watch::channel(0);
+        tokio::spawn(watch_connection(client.clone(), count));
+        Line { client, made }
+    }
+}
+
+/// Carries the link of a node that follows these feeds, until `shutdown`.
 ///
 /// # Errors
 /// When the feeds can't be subscribed to.
 pub(crate) async fn carry(
-    client: async_nats::Client,
+    line: Line,
     node: &str,
+    feeds: &[Feed],
     far: FarEnd,
     shutdown: CancellationToken,
 ) -> Result<(), SubscribeError> {
-    let feeds = [subjects::node::feed(node), subjects::SHARED_FEED.to_owned()];
+    let Line { client, made } = line;
     let mut live = Vec::new();
-    for subject in feeds {
+    for feed in feeds {
+        let subject = match feed {
+            Feed::Own => subjects::node::feed(node),
+            Feed::Shared => subjects::SHARED_FEED.to_owned(),
+        };
         live.push(subscribe(&client, subject).await?);
     }
     let pings = subscribe(&client, subjects::node::ping(node)).await?;
@@ -45,7 +66,7 @@ pub(crate) async fn carry(
     let lives = forward_live(futures::stream::select_all(live), incoming.clone());
     let asks = forward_commands(client.clone(), subjects::node::command(node), commands);
     let questions = forward_syncs(client.clone(), subjects::node::sync(node), syncs, incoming.clone());
-    let watches = watch_connection(client.clone(), incoming);
+    let watches = forward_connections(made, incoming);
     let answers = answer_pings(client.clone(), pings);
     let samples = async {
         while let Some(sample) = stats.recv().await {
@@ -167,15 +188,28 @@ async fn answered(
 }
 
 /// A connection that was away may have missed live messages.
-async fn watch_connection(client: async_nats::Client, to: mpsc::Sender<Incoming>) {
+async fn forward_connections(mut made: watch::Receiver<u64>, to: mpsc::Sender<Incoming>) {
+    let mut known = *made.borrow_and_update();
+    loop {
+        if known > 0 && to.send(Incoming::Connected).await.is_err() {
+            return;
+        }
+        if made.changed().await.is_err() {
+            return;
+        }
+        known = *made.borrow_and_update();
+    }
+}
+
+/// Counts how often the connection was made.
+async fn watch_connection(client: async_nats::Client, count: watch::Sender<u64>) {
     let mut was = async_nats::connection::State::Disconnected;
     let mut tick = tokio::time::interval(Duration::from_millis(250));
-    loop {
+    while !count.is_closed() {
         tick.tick().await;
         let is = client.connection_state();
-        let back = is == async_nats::connection::State::Connected && was != is;
-        if back && to.send(Incoming::Connected).await.is_err() {
-            return;
+        if is == async_nats::connection::State::Connected && was != is {
+            count.send_modify(|count| *count += 1);
         }
         was = is;
     }

@@ -69,7 +69,7 @@ impl Sampler {
         let (before, since) = self.before.get(what).copied().unwrap_or((cpu, now));
         let window_ms = u64::try_from(now.duration_since(since).as_millis()).unwrap_or(u64::MAX);
         let spent = cpu.saturating_sub(before);
-        let cpu_nanocores = if window_ms == 0 { 0 } else { spent.saturating_mul(1000) / window_ms };
+        let cpu_nanocores = spent.saturating_mul(1000).checked_div(window_ms).unwrap_or(0);
         Usage { cpu_nanocores, cpu_nanoseconds: cpu, memory_bytes: memory, window_ms }
     }
 }

@@ -193,6 +193,11 @@ impl Node {
         self.world.lock().expect("no panic").objects.get(&key).cloned().unwrap_or_default()
     }
 
+    /// All facts that were told, in their order.
+    pub fn facts(&self) -> Vec<String> {
+        self.world.lock().expect("no panic").told.iter().map(|(_, fact, _)| fact.clone()).collect()
+    }
+
     pub fn status(&self, name: &str) -> Value {
         self.object("pods", name)["status"].clone()
     }

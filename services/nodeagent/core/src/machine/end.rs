@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::view::Container as Spec;
 
 use super::check::check;
+use super::tell::REFUSED_RETRY_SECS;
 use super::{
     Action, Cause, Cx, Ending, PodMachine, Sandbox, Severity, Stage, State, Step, ToldOutcome, after,
 };
@@ -163,8 +164,7 @@ impl PodMachine {
     }
 
     fn finish(&mut self, cx: Cx<'_>, now: Timestamp, step: &mut Step) {
-        if self.ending.as_ref().is_some_and(|ending| ending.cause == Cause::Vanished) || self.telling.refused
-        {
+        if self.ending.as_ref().is_some_and(|ending| ending.cause == Cause::Vanished) {
             self.stage = Stage::Gone;
             return;
         }
@@ -182,7 +182,8 @@ impl PodMachine {
     pub(super) fn deleted(&mut self, outcome: ToldOutcome, now: Timestamp) {
         self.telling.under_way = None;
         match outcome {
-            ToldOutcome::Done | ToldOutcome::Refused => self.stage = Stage::Gone,
+            ToldOutcome::Done => self.stage = Stage::Gone,
+            ToldOutcome::Refused => self.telling.not_before = Some(after(now, REFUSED_RETRY_SECS)),
             ToldOutcome::Later => self.telling.not_before = Some(after(now, RETRY_SECS)),
         }
     }

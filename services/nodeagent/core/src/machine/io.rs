@@ -86,7 +86,7 @@ pub enum Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToldOutcome {
     Done,
-    /// It will never be accepted: the pod is gone, or another has its name.
+    /// Not accepted: the pod is gone, or another has its name, or the gateway has not seen it yet.
     Refused,
     /// No answer, or the gateway can't write now.
     Later,

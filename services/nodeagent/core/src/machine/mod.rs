@@ -157,7 +157,6 @@ struct Telling {
     told: Option<Value>,
     under_way: Option<Value>,
     not_before: Option<Timestamp>,
-    refused: bool,
 }
 
 impl PodMachine {

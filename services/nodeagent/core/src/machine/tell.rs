@@ -10,10 +10,12 @@ use super::{Action, Cause, Cx, Image, PodMachine, Stage, Step, ToldOutcome, afte
 const WAITING_WORTH_TELLING_MS: i64 = 400;
 
 const RETRY_SECS: i64 = 1;
+/// A gateway may refuse because it hasn't seen the pod yet, or because the pod is gone; the feed will tell which.
+pub(super) const REFUSED_RETRY_SECS: i64 = 5;
 
 impl PodMachine {
     pub(super) fn tell(&mut self, cx: Cx<'_>, now: Timestamp, step: &mut Step) {
-        if self.telling.refused || self.is_beyond_telling() {
+        if self.is_beyond_telling() {
             return;
         }
         self.watch_image_errors(now, step);
@@ -78,7 +80,7 @@ impl PodMachine {
         self.telling.not_before = None;
         match outcome {
             ToldOutcome::Done => self.telling.told = sent,
-            ToldOutcome::Refused => self.telling.refused = true,
+            ToldOutcome::Refused => self.telling.not_before = Some(after(now, REFUSED_RETRY_SECS)),
             ToldOutcome::Later => self.telling.not_before = Some(after(now, RETRY_SECS)),
         }
     }

@@ -498,6 +498,25 @@ fn a_restarted_agent_does_not_repeat_what_it_told() {
 }
 
 #[test]
+fn a_refused_write_is_tried_again_until_the_feed_says_that_the_pod_is_gone() {
+    let mut story = given(web());
+    story = story.settle().forget();
+    story.machine.telling.told = None;
+    let (node, objects) = (story.node.clone(), story.objects.clone());
+    let tells =
+        |step: &Step| step.actions.iter().filter(|action| matches!(action, Action::Tell { .. })).count();
+    let now = story.now;
+    assert_eq!(tells(&story.machine.step(Cx { node: &node, objects: &objects }, now)), 1);
+    story.machine.handle(Input::Told { outcome: ToldOutcome::Refused }, now);
+    let step = story.machine.step(Cx { node: &node, objects: &objects }, now);
+    assert_eq!((tells(&step), step.look_again), (0, Some(after(now, 5))));
+    assert_eq!(tells(&story.machine.step(Cx { node: &node, objects: &objects }, after(now, 5))), 1);
+    story.machine.vanish();
+    let story = story.settle();
+    assert_eq!(story.machine.stage(), Stage::Gone);
+}
+
+#[test]
 fn a_terminal_pod_is_never_started_again() {
     let mut pod = fixtures::pod(web());
     pod.status.phase = Some("Failed".into());

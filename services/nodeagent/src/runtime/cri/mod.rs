@@ -21,7 +21,7 @@ use crate::disk::Paths;
 /// A client of this node's containerd.
 #[derive(Clone)]
 pub(crate) struct Cri {
-    client: Containerd,
+    client: Box<Containerd>,
     paths: Arc<Paths>,
     instances: Instances,
     /// All cgroups of this node's pods lie below it.
@@ -42,12 +42,12 @@ const PULL_TIMEOUT: Duration = Duration::from_secs(1800);
 
 impl Cri {
     pub(crate) fn new(paths: Paths, node: &str, instances: Instances) -> Cri {
-        let client = Containerd::at(&paths.containerd_socket());
+        let client = Box::new(Containerd::at(&paths.containerd_socket()));
         Cri { client, paths: Arc::new(paths), instances, cgroup_root: cgroup_root(node).into() }
     }
 
     pub(crate) fn containerd(&self) -> Containerd {
-        self.client.clone()
+        Containerd::clone(&self.client)
     }
 
     pub(super) async fn create_sandbox(&self, plan: &SandboxPlan) -> Result<SandboxFacts, String> {

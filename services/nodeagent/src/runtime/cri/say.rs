@@ -56,7 +56,6 @@ impl Cri {
                 sysctls: plan.sysctls.clone().into_iter().collect(),
                 ..Default::default()
             }),
-            ..Default::default()
         }
     }
 
