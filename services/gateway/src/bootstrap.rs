@@ -21,7 +21,7 @@ const SLICE_GROUP: &str = "discovery.k8s.io";
 const USER: &str = "system:gateway";
 
 /// Tries until everything is there.
-pub async fn run(gateway: &Gateway) {
+pub(crate) async fn run(gateway: &Gateway) {
     let intent = Intent::of(&User::service("gateway"));
     loop {
         let done = gateway

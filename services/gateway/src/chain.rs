@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::status::Status;
+use rutter_runtime::telemetry;
+use tracing::Instrument;
 
 use crate::body::Body;
 use crate::encode::respond;
@@ -63,27 +65,28 @@ impl Call {
 /// Answers any request, whatever becomes of it.
 pub async fn answer(gateway: Gateway, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
     let began = Instant::now();
-    let method = request.method().clone();
     let gzip = accepts_gzip(request.headers());
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (labels, answered) = serve(&gateway, &peer, request).await;
+    let accept = text(request.headers(), ACCEPT).map(str::to_owned);
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let target = info::read(request.method(), request.uri().path(), &query);
+    let labels = labels(&gateway, &target);
+    let span = tracing::info_span!("request", method = %request.method(), path = request.uri().path());
+    telemetry::continues(&span, text(request.headers(), TRACEPARENT));
+
+    let answered = admitted(&gateway, &peer, target, query, request).instrument(span).await;
     let response = answered.unwrap_or_else(|status| respond::status(&status, accept.as_deref()));
-    gateway.metrics.answered(&method, &labels, response.status(), began.elapsed());
+    gateway.metrics.answered(&labels, response.status(), began.elapsed());
     respond::finish(response, gzip)
 }
 
 /// What metrics say of a request: verb, group, resource, subresource.
 pub type Labels = [String; 4];
 
-async fn serve(
-    gateway: &Gateway,
-    peer: &Peer,
-    request: Request<Incoming>,
-) -> (Labels, Result<Response<Body>, Status>) {
-    let query = Query::parse(request.uri().query().unwrap_or_default());
-    let target = info::read(request.method(), request.uri().path(), &query);
-    let labels = labels(&target);
-    (labels, admitted(gateway, peer, target, query, request).await)
+/// W3C trace context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 async fn admitted(
@@ -133,21 +136,26 @@ fn called(
     Ok(Call { gateway: gateway.clone(), user, info, query, accept, method, headers, resource, body, upgrade })
 }
 
-fn labels(target: &Target) -> Labels {
+/// What clients make up must not become series without end: only what is served has labels of its own.
+fn labels(gateway: &Gateway, target: &Target) -> Labels {
     match target {
-        Target::Resource(info) => [
-            info.verb.as_str().to_owned(),
-            info.group.clone(),
-            info.resource.clone(),
-            info.subresource.clone(),
-        ],
-        Target::Page(_) | Target::Unreadable(_) => {
-            ["get".to_owned(), String::new(), String::new(), String::new()]
-        }
+        Target::Resource(info) => match resolved(gateway, info) {
+            Some(resource) => {
+                let subresource = resource.subresource(&info.subresource).map(|known| known.name.to_string());
+                [
+                    info.verb.as_str().to_owned(),
+                    resource.group.to_string(),
+                    resource.plural.to_string(),
+                    subresource.unwrap_or_default(),
+                ]
+            }
+            None => Labels::default(),
+        },
+        Target::Page(_) | Target::Unreadable(_) => Labels::default(),
     }
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = text(headers, ACCEPT_ENCODING).unwrap_or_default();
     accepted.split(',').any(|word| word.trim().eq_ignore_ascii_case("gzip"))
 }

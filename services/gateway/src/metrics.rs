@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -45,13 +45,8 @@ impl Metrics {
         metrics
     }
 
-    pub fn answered(&self, method: &Method, labels: &Labels, code: StatusCode, took: Duration) {
+    pub fn answered(&self, labels: &Labels, code: StatusCode, took: Duration) {
         let [verb, group, resource, subresource] = labels.clone();
-        // What clients make up must not become series without end.
-        let known = code != StatusCode::NOT_FOUND || method == Method::GET;
-        if !known || resource.len() > 63 {
-            return;
-        }
         self.seconds
             .get_or_create(&Took { verb: verb.clone(), resource: resource.clone() })
             .observe(took.as_secs_f64());

@@ -64,8 +64,8 @@ pub fn identify(
     tokens: &token::Tokens,
     store: &Store,
 ) -> Result<User, Status> {
-    if let Some(user) = peer.certificate.as_ref().and_then(certificate::user) {
-        return Ok(user);
+    if let Some(user) = &peer.user {
+        return Ok(user.clone());
     }
     match bearer(headers) {
         Some(token) => tokens.user(&token, store).ok_or_else(Status::unauthorized),

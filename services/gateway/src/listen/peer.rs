@@ -1,21 +1,23 @@
-//! Who is at the other end of a connection, as far as the connection itself proves it.
+//! Who is at the other end of a connection, as far as the connection itself proves it: read once, for all its requests.
 
 use std::net::SocketAddr;
 
 use rustls::ServerConnection;
-use rustls_pki_types::CertificateDer;
+
+use crate::authn::{User, certificate};
 
 /// A connection's other end.
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub address: SocketAddr,
-    /// The client's certificate, verified by the handshake against the cluster's CA; none for who sent none.
-    pub certificate: Option<CertificateDer<'static>>,
+    /// Whom the client's certificate speaks for, which the handshake verified against the cluster's CA; none for who
+    /// sent none.
+    pub user: Option<User>,
 }
 
 impl Peer {
     pub fn of(address: SocketAddr, connection: &ServerConnection) -> Peer {
         let chain = connection.peer_certificates().unwrap_or_default();
-        Peer { address, certificate: chain.first().map(|leaf| leaf.clone().into_owned()) }
+        Peer { address, user: chain.first().and_then(certificate::user) }
     }
 }

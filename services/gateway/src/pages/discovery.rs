@@ -17,7 +17,11 @@ use crate::request::{Accept, Format};
 
 /// # Errors
 /// 406.
-pub fn page(gateway: &Gateway, path: &str, headers: &HeaderMap) -> Result<Option<Response<Body>>, Status> {
+pub(super) fn page(
+    gateway: &Gateway,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Option<Response<Body>>, Status> {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let registry = gateway.registry();
     let root = match parts.as_slice() {
@@ -109,7 +113,7 @@ fn tagged(document: &Value, version: Version, format: Format, headers: &HeaderMa
 }
 
 /// Whether the client has this document already.
-pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
     known
         .split(',')

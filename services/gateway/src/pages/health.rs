@@ -13,7 +13,7 @@ use crate::request::Query;
 type Check = (String, Result<(), String>);
 
 /// None for a path that is no check.
-pub fn page(gateway: &Gateway, path: &str, query: &Query) -> Option<Response<Body>> {
+pub(super) fn page(gateway: &Gateway, path: &str, query: &Query) -> Option<Response<Body>> {
     let mut parts = path.trim_start_matches('/').splitn(2, '/');
     let endpoint = parts.next()?;
     let checks = match endpoint {

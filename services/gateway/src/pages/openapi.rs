@@ -18,7 +18,7 @@ use crate::request::Query;
 #[derive(Default)]
 pub struct Cache(Mutex<Option<(Arc<Registry>, Arc<Rendered>)>>);
 
-pub struct Rendered {
+pub(super) struct Rendered {
     v3: Documents,
     v2: Vec<u8>,
     v2_etag: String,
@@ -40,7 +40,12 @@ impl Cache {
 }
 
 /// None for what is no document.
-pub fn page(gateway: &Gateway, path: &str, query: &Query, headers: &HeaderMap) -> Option<Response<Body>> {
+pub(super) fn page(
+    gateway: &Gateway,
+    path: &str,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Option<Response<Body>> {
     let rendered = gateway.openapi.of(&gateway.registry());
     match path {
         "/openapi/v3" => Some(respond::json(&rendered.v3.index())),

@@ -16,7 +16,7 @@ use crate::chain::Call;
 ///
 /// # Errors
 /// 422 for what can't be had, 500 when everything is taken.
-pub fn grant(
+pub(super) fn grant(
     ranges: &Ranges,
     snapshot: &Snapshot,
     before: Option<&Value>,

@@ -15,7 +15,7 @@ use crate::verbs::options;
 
 /// # Errors
 /// 404, 409 for a pod that is bound or being deleted, 400 for a target that is no node.
-pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let dry_run = options::of(&call.query, "CreateOptions")?.dry_run;
     let binding = call.sent().await?.value()?;
     let target = target(&binding)?;

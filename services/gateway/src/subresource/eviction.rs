@@ -19,7 +19,7 @@ const POLICY: &str = "policy";
 
 /// # Errors
 /// 404, 429 with the cause `DisruptionBudget`, 500 when several budgets choose the pod.
-pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let eviction = call.sent().await?.value()?;
     let options = eviction.get("deleteOptions").filter(|options| !options.is_null()).cloned();
     let options = DeleteOptions::from_value(options.unwrap_or_else(|| json!({})))?;

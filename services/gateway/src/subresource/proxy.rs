@@ -29,7 +29,7 @@ struct Destination {
 
 /// # Errors
 /// 404 for what is not there, 503 for a Service without endpoints or a pod that doesn't answer.
-pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let snapshot = call.gateway.store.snapshot()?;
     let destination = match (&*call.resource.group, &*call.resource.plural) {
         ("", "pods") => of_pod(&call, &snapshot)?,

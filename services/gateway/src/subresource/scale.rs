@@ -20,7 +20,7 @@ use crate::verbs::{get, options};
 
 /// # Errors
 /// 404, 409 for another revision or uid, 422 for a number below zero.
-pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     match call.info.verb {
         Verb::Get => {
             let found: Value =

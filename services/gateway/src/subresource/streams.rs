@@ -26,7 +26,7 @@ struct Placed {
 
 /// # Errors
 /// 404 for the pod, 400 for a container or a protocol it doesn't have, what the node refuses.
-pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let placed = placed(&call)?;
     let what = call.info.subresource.clone();
     match what.as_str() {

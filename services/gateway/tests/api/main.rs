@@ -1,6 +1,8 @@
 //! A gateway on a real log: nats-server, ledger, view, and clients over TLS. Needs nats-server (`make tools`, or
 //! `RUTTER_NATS_SERVER`).
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails where it stands")]
+
 mod client;
 mod cluster;
 mod kubectl;

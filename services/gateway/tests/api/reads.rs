@@ -148,3 +148,30 @@ async fn a_body_above_three_mebibytes_is_refused() {
     assert_eq!(answer.json()["message"], "Request entity is too large: limit is 3145728");
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_resource_that_lists_is_listed_under_its_own_kind() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin();
+    let registry = cluster.gateway.registry();
+    let mut wrong = Vec::new();
+    for resource in registry.resources().iter().filter(|resource| resource.allows("list")) {
+        let root =
+            if resource.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", resource.group) };
+        let path = format!("{root}/{}/{}", resource.version, resource.plural);
+        for accept in ["application/json", protobuf_type(), "application/json;as=Table;v=v1;g=meta.k8s.io"] {
+            let answer = client.ask(Method::GET, &path, &[("accept", accept)], Bytes::new()).await;
+            let kind = match accept == protobuf_type() {
+                true => protobuf::decode(&answer.bytes, None).unwrap_or_default()["kind"].clone(),
+                false => answer.json()["kind"].clone(),
+            };
+            let expected = if accept.contains("Table") { "Table" } else { &resource.list_kind };
+            if answer.code != 200 || kind != expected {
+                wrong.push(format!("{path} as {accept}: {} {kind} {}", answer.code, answer.text()));
+            }
+        }
+    }
+    assert!(registry.resources().len() > 10);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    cluster.stop().await;
+}

@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// # Errors
 /// 400 for a revision that is none, 410 for one that was skipped, 503 when no ledger answers.
-pub async fn serve(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
+pub(super) async fn serve(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
     let from = query.get("from").map_or(Ok(Revision::NONE), parse_revision)?;
     let until = gateway.store.read(At::Latest).await?.revision();
     let mut reader = Reader {

@@ -19,7 +19,7 @@ use crate::store::{failed, read};
 const PAGE: u32 = 500;
 
 /// The revision that stands, or that stood at a time.
-pub async fn revision(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
+pub(super) async fn revision(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
     let snapshot = gateway.store.read(At::Latest).await?;
     let revision = match query.get("at") {
         None => snapshot.revision(),
@@ -53,14 +53,14 @@ fn stood_at(snapshot: &Snapshot, at: Timestamp) -> Result<Revision, Status> {
 }
 
 /// Every event of an object.
-pub async fn history(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
+pub(super) async fn history(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
     let after = query.get("after").map_or(Ok(Revision::NONE), parse_revision)?;
     let limit = query.get("limit").and_then(|text| text.parse().ok()).unwrap_or(PAGE).clamp(1, 5_000);
     asked(gateway, HistoryQuery::History { key: key(query)?, after, limit }).await
 }
 
 /// An event and its causes.
-pub async fn why(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
+pub(super) async fn why(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
     let revision = match query.get("revision") {
         Some(text) => parse_revision(text)?,
         None => last_of(gateway, key(query)?).await?,

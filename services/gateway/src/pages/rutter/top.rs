@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// # Errors
 /// 503 when no autoscaler answers.
-pub async fn serve(gateway: &Gateway, what: &str, query: &Query) -> Result<Response<Body>, Status> {
+pub(super) async fn serve(gateway: &Gateway, what: &str, query: &Query) -> Result<Response<Body>, Status> {
     let request = async_nats::Request::new().payload(Vec::new().into()).timeout(Some(PATIENCE));
     let answer = gateway.nats.send_request(subjects::TOP, request).await;
     let answer = answer.map_err(|error| Status::unavailable(format!("no autoscaler answers: {error}")))?;

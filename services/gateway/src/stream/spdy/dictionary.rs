@@ -16,7 +16,7 @@ const TAIL: &str = "100101201202205206300302303304305306307402405406407408409410
      sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.";
 
 /// The dictionary's bytes.
-pub fn bytes() -> Vec<u8> {
+pub(super) fn bytes() -> Vec<u8> {
     let words = WORDS.split(' ').chain([
         "200 OK",
         "version",

@@ -23,7 +23,7 @@ pub enum BadFrame {
 
 /// A frame as it is on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame {
+pub(super) enum Frame {
     Data {
         stream: u32,
         fin: bool,
@@ -64,7 +64,7 @@ const FIN: u8 = 1;
 const VERSION: u16 = 3;
 
 /// Takes the first whole frame off the buffer; none while it is incomplete.
-pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, BadFrame> {
+pub(super) fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, BadFrame> {
     if buffer.len() < HEAD {
         return Ok(None);
     }
@@ -118,7 +118,7 @@ fn control(kind: u16, fin: bool, mut payload: Bytes) -> Result<Frame, BadFrame> 
 }
 
 /// Appends a frame to what is to be written.
-pub fn encode(frame: &Frame, out: &mut BytesMut) {
+pub(super) fn encode(frame: &Frame, out: &mut BytesMut) {
     match frame {
         Frame::Data { stream, fin, bytes } => {
             out.put_u32(*stream);

@@ -17,16 +17,16 @@ const LARGEST: usize = 64 * 1024;
 const DICTIONARY_SIZE_HINT: usize = 4096;
 
 /// Compresses our headers.
-pub struct Compressor(Compress);
+pub(super) struct Compressor(Compress);
 
 impl Compressor {
-    pub fn new() -> Compressor {
+    pub(super) fn new() -> Compressor {
         let mut zlib = Compress::new(Compression::default(), true);
         zlib.set_dictionary(&dictionary::bytes()).expect("a fresh zlib stream takes a dictionary");
         Compressor(zlib)
     }
 
-    pub fn block(&mut self, headers: &Headers) -> Bytes {
+    pub(super) fn block(&mut self, headers: &Headers) -> Bytes {
         let plain = plain(headers);
         let mut out = Vec::with_capacity(plain.len() + DICTIONARY_SIZE_HINT);
         let mut rest = plain.as_slice();
@@ -44,14 +44,14 @@ impl Compressor {
 }
 
 /// Decompresses the peer's headers.
-pub struct Decompressor(Decompress);
+pub(super) struct Decompressor(Decompress);
 
 impl Decompressor {
-    pub fn new() -> Decompressor {
+    pub(super) fn new() -> Decompressor {
         Decompressor(Decompress::new(true))
     }
 
-    pub fn block(&mut self, block: &[u8]) -> Result<Headers, BadFrame> {
+    pub(super) fn block(&mut self, block: &[u8]) -> Result<Headers, BadFrame> {
         let mut plain = Vec::with_capacity(DICTIONARY_SIZE_HINT);
         let mut rest = block;
         loop {

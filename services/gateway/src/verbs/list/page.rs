@@ -11,6 +11,9 @@ use crate::request::options::ListOptions;
 /// A limited page is cut here, so that a thousand large objects don't fill the memory; the client goes on by its token.
 const LARGEST_PAGE: usize = 8 << 20;
 
+/// Objects with their keys, one by one.
+pub type Found<'a> = Box<dyn Iterator<Item = Result<(Key, Record), Error>> + 'a>;
+
 /// What is chosen, and the quickest way to it.
 #[derive(Clone)]
 pub struct Selection {
@@ -53,11 +56,7 @@ impl Selection {
     }
 
     /// The chosen objects in key order, as stored.
-    pub fn walk<'a>(
-        &'a self,
-        snapshot: &'a Snapshot,
-        revision: Revision,
-    ) -> Result<Box<dyn Iterator<Item = Result<(Key, Record), Error>> + 'a>, Error> {
+    pub fn walk<'a>(&'a self, snapshot: &'a Snapshot, revision: Revision) -> Result<Found<'a>, Error> {
         let chosen = |found: &Result<(Key, Record), Error>| match found {
             Ok((key, record)) => self.selects(key, &record.meta),
             Err(_) => true,

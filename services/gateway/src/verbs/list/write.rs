@@ -71,7 +71,7 @@ impl Sink {
 }
 
 /// Writes the whole answer.
-pub fn list(call: &Call, wanted: Wanted, include: Include, mut sink: Sink) {
+pub(super) fn list(call: &Call, wanted: Wanted, include: Include, mut sink: Sink) {
     let written = written(call, &wanted, include, &mut sink);
     match written.and_then(|()| sink.flush().map_err(Stop::from)) {
         Ok(()) | Err(Stop::Gone) => {}

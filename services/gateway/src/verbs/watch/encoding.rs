@@ -20,14 +20,19 @@ pub struct Encoding {
 }
 
 /// One event around an object as served.
-pub fn event(word: &str, served: Bytes, encoding: Encoding, resource: &Resource) -> Result<Bytes, Status> {
+pub(super) fn event(
+    word: &str,
+    served: Bytes,
+    encoding: Encoding,
+    resource: &Resource,
+) -> Result<Bytes, Status> {
     let accept = Accept { pretty: false, ..encoding.accept };
     let object = object::encode(accept, resource, served, encoding.include)?;
     Ok(framed(word, &object, accept.format))
 }
 
 /// A bookmark: an object that is only its kind and revision.
-pub fn bookmark(
+pub(super) fn bookmark(
     revision: Revision,
     initial_end: bool,
     encoding: Encoding,
@@ -53,7 +58,7 @@ pub fn bookmark(
 }
 
 /// The last event of a watch that fails.
-pub fn error(status: &Status, format: Format) -> Bytes {
+pub(super) fn error(status: &Status, format: Format) -> Bytes {
     let value: Value = serde_json::to_value(status).expect("a Status can be written");
     let object = match format {
         Format::Protobuf => protobuf::encode(&value).unwrap_or_default().into(),

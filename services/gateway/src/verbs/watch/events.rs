@@ -90,7 +90,7 @@ fn sight(record: &Record) -> Sight<'_, ()> {
 }
 
 /// The event's type, as clients read it.
-pub fn word(kind: Kind) -> &'static str {
+pub(super) fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Added => "ADDED",
         Kind::Modified => "MODIFIED",

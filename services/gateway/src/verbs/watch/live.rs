@@ -18,7 +18,7 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a watch to its end.
-pub async fn run(watch: Watch, live: Live) {
+pub(super) async fn run(watch: Watch, live: Live) {
     let (watch, told) = match tokio::task::spawn_blocking(move || {
         let told = past::tell(&watch);
         (watch, told)

@@ -15,7 +15,7 @@ use crate::store::{failed, read};
 const CHUNK: usize = 64 * 1024;
 
 /// Why the past was not told to its end.
-pub enum Stop {
+pub(super) enum Stop {
     Gone,
     Failed(Status),
 }
@@ -30,12 +30,12 @@ impl From<Status> for Stop {
 ///
 /// # Errors
 /// 410 for what is no longer kept or never was, 504 for the future.
-pub fn check(snapshot: &Snapshot, revision: Revision) -> Result<(), Status> {
+pub(super) fn check(snapshot: &Snapshot, revision: Revision) -> Result<(), Status> {
     snapshot.changes_since(revision).map(drop).map_err(read::refused)
 }
 
 /// Tells the past; answers the revision from which the live events go on.
-pub fn tell(watch: &Watch) -> Result<Revision, Stop> {
+pub(super) fn tell(watch: &Watch) -> Result<Revision, Stop> {
     match &watch.begin {
         Begin::State { snapshot, say_when_done } => {
             state(watch, snapshot)?;
