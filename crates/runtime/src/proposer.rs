@@ -10,7 +10,7 @@ use arc_swap::ArcSwapOption;
 use async_nats::Client;
 use bytes::Bytes;
 use rutter_schemas::protocol::ledger::NowAnswer;
-use rutter_schemas::{Commit, Outcome, subjects};
+use rutter_schemas::{Commit, Outcome, Rejection, limits, subjects};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -97,8 +97,13 @@ impl Proposer {
         }
     }
 
-    /// Sends a commit's text once; none when no answer came in time.
+    /// Sends a commit's text once; none when no answer came in time. What no frame can hold is refused here: the
+    /// broker would not carry it.
     pub async fn attempt(&self, text: Bytes) -> Option<Outcome> {
+        let (size, limit) = (text.len(), limits::FRAME);
+        if size > limit {
+            return Some(Outcome::Rejected(Rejection::TooLarge { size, limit }));
+        }
         if let Some(ledger) = self.local.load_full()
             && let Some(outcome) = here(&ledger, text.clone()).await
         {

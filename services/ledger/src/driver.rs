@@ -310,8 +310,8 @@ impl Driver {
             Role::Following if self.leadership.is_due(now) && !self.looking => self.look(),
             _ => {}
         }
-        if now.duration_since(self.saved_at) > SAVE_EVERY && self.save().is_err() {
-            tracing::warn!(path = %self.index.display(), "the index was not saved; a start will take longer");
+        if now.duration_since(self.saved_at) > SAVE_EVERY {
+            self.save_aside();
         }
     }
 
@@ -389,9 +389,19 @@ impl Driver {
         Ok(())
     }
 
-    fn save(&mut self) -> Result<(), LedgerError> {
+    /// Saves while the ledger goes on; what can't be saved only makes the next start longer.
+    fn save_aside(&mut self) {
         self.saved_at = Instant::now();
         self.counters.index_bytes.set(i64::try_from(self.sequencer.index_bytes()).unwrap_or(i64::MAX));
+        let (path, saved) = (self.index.clone(), self.sequencer.save());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = index::save(&path, &saved) {
+                tracing::warn!(%error, "the index was not saved; the next start will take longer");
+            }
+        });
+    }
+
+    fn save(&mut self) -> Result<(), LedgerError> {
         index::save(&self.index, &self.sequencer.save())
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rutter_log::{FollowError, Followed, Follower};
 use rutter_projection::{Loader, Projection};
+use rutter_schemas::{Frame, Hash};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -18,6 +19,8 @@ use crate::stream::{Delivery, Follow, LogStream};
 
 /// From this many frames on, an empty projection is loaded in bulk.
 const BULK_FRAMES: u64 = 2_000;
+/// Frames that may be read ahead of the bulk load.
+const BULK_AHEAD: usize = 256;
 /// Frames between two reports of progress.
 const REPORT_FRAMES: u64 = 500;
 /// Between two looks at a stream that is unfit or away.
@@ -153,28 +156,30 @@ async fn load(
     if follower.cursor().sequence > 0 || last < BULK_FRAMES {
         return Ok(projection);
     }
-    let mut loader = projection.load().map_err(Stop::Load)?;
+    let loader = projection.load().map_err(Stop::Load)?;
+    let (hand, taken) = mpsc::channel(BULK_AHEAD);
+    let loading = tokio::task::spawn_blocking(move || bulk(loader, taken));
     while follower.cursor().sequence < last {
         let Delivery::Frame(sequence, bytes) = frames.next().await else { continue };
-        bulk(&mut loader, follower, frames, sequence, &bytes)?;
-        if sequence % REPORT_FRAMES == 0 {
+        let Some(frame) = admit(follower, frames, sequence, &bytes)? else { continue };
+        // It fails when loading failed, which is told below.
+        if hand.send((sequence, frame, follower.cursor().hash)).await.is_err() {
+            break;
+        }
+        if sequence.is_multiple_of(REPORT_FRAMES) {
             tell_progress(view, sequence, last);
-            tokio::task::yield_now().await;
         }
     }
-    blocking(true, || loader.finish()).map_err(Stop::Load)
+    drop(hand);
+    loading.await.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()))
 }
 
-fn bulk(
-    loader: &mut Loader,
-    follower: &mut Follower,
-    frames: &mut Follow,
-    sequence: u64,
-    bytes: &Bytes,
-) -> Result<(), Stop> {
-    let Some(frame) = admit(follower, frames, sequence, bytes)? else { return Ok(()) };
-    let hash = follower.cursor().hash;
-    loader.apply(sequence, &frame, hash).map_err(|source| Stop::Apply { sequence, source })
+/// Applies what is handed over, beside the task that reads and checks the next frames.
+fn bulk(mut loader: Loader, mut taken: mpsc::Receiver<(u64, Frame, Hash)>) -> Result<Projection, Stop> {
+    while let Some((sequence, frame, hash)) = taken.blocking_recv() {
+        loader.apply(sequence, &frame, hash).map_err(|source| Stop::Apply { sequence, source })?;
+    }
+    loader.finish().map_err(Stop::Load)
 }
 
 fn take(
@@ -205,7 +210,7 @@ fn admit(
     frames: &mut Follow,
     sequence: u64,
     bytes: &Bytes,
-) -> Result<Option<rutter_schemas::Frame>, FollowError> {
+) -> Result<Option<Frame>, FollowError> {
     match follower.follow(sequence, bytes) {
         Ok(Followed::Next(frame)) => Ok(Some(frame)),
         Ok(Followed::Repeat) => Ok(None),

@@ -310,3 +310,44 @@ async fn a_kept_projection_equals_one_rebuilt_and_a_flipped_byte_is_found() {
     process.stop().await;
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_frame_can_hold_is_refused_and_says_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let process = Process::start(&server, dir.path(), "a", Proving::Owned).await;
+    let large = (0..9).map(|number| birth(&format!("c{number}"), 1 << 20)).collect();
+    let refused = propose(&process.writer, large).await;
+    assert!(matches!(refused, Outcome::Rejected(Rejection::TooLarge { .. })), "{refused:?}");
+    process.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_events_are_published_to_who_asked_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let process = Process::start(&server, dir.path(), "a", Proving::Owned).await;
+    process.active().await;
+    let listener = crate::common::nats::connect(&server, &rutter_runtime::roles::Role::Autoscaler).await;
+    let mut events = listener.subscribe("rutter.event.=.configmaps.default.*").await.unwrap();
+    listener.publish(rutter_runtime::roles::ASK_FOR_EVENTS, "".into()).await.unwrap();
+    listener.flush().await.unwrap();
+
+    let heard = async {
+        for number in 0.. {
+            committed(&process.writer, vec![birth(&format!("c{number}"), 8)]).await;
+            let next = futures::StreamExt::next(&mut events);
+            if let Ok(Some(message)) = tokio::time::timeout(std::time::Duration::from_millis(200), next).await
+            {
+                return message;
+            }
+        }
+        unreachable!("it goes on until it hears something")
+    };
+    let message = tokio::time::timeout(std::time::Duration::from_secs(20), heard).await.unwrap();
+    let fact: rutter_schemas::protocol::ledger::Fact = serde_json::from_slice(&message.payload).unwrap();
+    assert_eq!(fact.event_type, "ConfigMapCreated");
+    process.stop().await;
+    server.stop().await;
+}
