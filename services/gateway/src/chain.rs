@@ -83,9 +83,10 @@ pub async fn answer(gateway: Gateway, peer: Arc<Peer>, request: Request<Incoming
 pub type Labels = [String; 4];
 
 /// W3C trace context.
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+/// A header's first value, if it is text.
+pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

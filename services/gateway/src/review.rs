@@ -1,6 +1,9 @@
 //! Reviews: resources that are questions. They are answered, and nothing is recorded: who am I, may I, whose token.
+//! They are declared here, since nothing of them is ever stored.
 
 use http::{Response, StatusCode};
+use rutter_apimachinery::kind::{Kind, Plain};
+use rutter_apimachinery::registry::Registry;
 use rutter_apimachinery::status::Status;
 use serde_json::{Value, json};
 
@@ -10,6 +13,33 @@ use crate::body::Body;
 use crate::chain::Call;
 use crate::encode::{object, respond};
 use crate::request::Verb;
+
+const AUTHENTICATION: &str = "authentication.k8s.io";
+const AUTHORIZATION: &str = "authorization.k8s.io";
+
+/// What is asked and done, and never stored.
+pub const KINDS: [&Kind; 7] = [
+    &unstored(AUTHENTICATION, "SelfSubjectReview", "selfsubjectreviews"),
+    &unstored(AUTHENTICATION, "TokenReview", "tokenreviews"),
+    &unstored(AUTHORIZATION, "LocalSubjectAccessReview", "localsubjectaccessreviews"),
+    &unstored(AUTHORIZATION, "SelfSubjectAccessReview", "selfsubjectaccessreviews"),
+    &unstored(AUTHORIZATION, "SelfSubjectRulesReview", "selfsubjectrulesreviews"),
+    &unstored(AUTHORIZATION, "SubjectAccessReview", "subjectaccessreviews"),
+    &unstored("", "Binding", "bindings"),
+];
+
+const fn unstored(group: &'static str, kind: &'static str, plural: &'static str) -> Kind {
+    Kind { group, version: "v1", kind, plural, strategy: &Plain, columns: &[], sealed: false }
+}
+
+/// A registry with these beside what it has.
+pub fn beside(registry: &Registry) -> Registry {
+    let mut registry = registry.clone();
+    for resource in Registry::of(&KINDS).resources() {
+        registry.add(resource.clone());
+    }
+    registry
+}
 
 /// Which question is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +57,13 @@ pub enum Review {
 /// The question that a request is; none for a request about objects.
 pub fn of(call: &Call) -> Option<Review> {
     match (&*call.resource.group, &*call.resource.plural) {
-        ("authentication.k8s.io", "selfsubjectreviews") => Some(Review::Myself),
-        ("authentication.k8s.io", "tokenreviews") => Some(Review::Token),
+        (AUTHENTICATION, "selfsubjectreviews") => Some(Review::Myself),
+        (AUTHENTICATION, "tokenreviews") => Some(Review::Token),
         (
-            "authorization.k8s.io",
+            AUTHORIZATION,
             "subjectaccessreviews" | "selfsubjectaccessreviews" | "localsubjectaccessreviews",
         ) => Some(Review::Access),
-        ("authorization.k8s.io", "selfsubjectrulesreviews") => Some(Review::Rules),
+        (AUTHORIZATION, "selfsubjectrulesreviews") => Some(Review::Rules),
         _ => None,
     }
 }

@@ -28,7 +28,7 @@ use crate::pins::Pins;
 use crate::service::{Ranges, RangesError, sweep};
 use crate::store::Store;
 use crate::verbs::watch::hub::Hub;
-use crate::{Gateway, Parts, bootstrap, chain};
+use crate::{Gateway, Parts, bootstrap, chain, review};
 
 /// What a gateway is told.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ fn gateway(config: &Config, given: &Given, port: u16) -> Result<Gateway, StartEr
     let (first, last) = config.node_ports;
     Ok(Gateway::new(Parts {
         store: Store::new(given.writer.clone(), given.control.clone(), given.seal.clone()),
-        registry: ArcSwap::new(given.registry.clone()),
+        registry: ArcSwap::from_pointee(review::beside(&given.registry)),
         tokens: Tokens::from_pem(&given.keys.service_account.0)?,
         nats: given.control.clone(),
         dialler: Dialler::new(given.data.clone()),

@@ -28,6 +28,8 @@ const ATTEMPTS: u32 = 50;
 pub struct Intent {
     pub actor: Actor,
     pub cause: Option<Revision>,
+    /// The trace that the request came with, for where nothing is traced here.
+    pub traceparent: Option<String>,
     /// The object whose resourceVersion the client named: when that is stale, it is not decided again.
     pub pinned: Option<Key>,
     /// `dryRun`: everything is decided, nothing is recorded.
@@ -37,7 +39,7 @@ pub struct Intent {
 impl Intent {
     pub fn of(user: &User) -> Intent {
         let actor = Actor { user: user.name.clone(), groups: user.groups.clone(), via: VIA.to_owned() };
-        Intent { actor, cause: None, pinned: None, rehearsal: false }
+        Intent { actor, cause: None, traceparent: None, pinned: None, rehearsal: false }
     }
 
     /// Pinned to an object, if there is one whose revision the client named.
@@ -148,7 +150,7 @@ fn committed<T>(plan: Plan<T>, snapshot: &Snapshot, intent: &Intent) -> (Decisio
         writer: WRITER.to_owned(),
         guards,
         counters,
-        ..Letterhead::default()
+        traceparent: intent.traceparent.clone(),
     };
     let id = Uuid::now_v7();
     let events = drafts.into_iter().map(|draft| draft.event).collect();

@@ -10,17 +10,37 @@ use serde_json::{Value, json};
 use crate::body::Body;
 use crate::chain::Call;
 use crate::encode::respond;
-use crate::store::{Intent, Plan};
+use crate::request::Verb;
+use crate::store::Plan;
 use crate::verbs::options;
 
+/// Whether the older way is asked for: a Binding posted to `bindings`, which names its pod itself.
+pub fn is_asked(call: &Call) -> bool {
+    call.resource.group.is_empty() && call.resource.plural == "bindings" && call.info.verb == Verb::Create
+}
+
 /// # Errors
-/// 404, 409 for a pod that is bound or being deleted, 400 for a target that is no node.
-pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
-    let dry_run = options::of(&call.query, "CreateOptions")?.dry_run;
+/// As for [`serve`].
+pub async fn of_named(mut call: Call) -> Result<Response<Body>, Status> {
     let binding = call.sent().await?.value()?;
-    let target = target(&binding)?;
-    let intent = Intent::of(&call.user).rehearsed(dry_run);
-    let decide = |snapshot: &Snapshot| decide(&call, snapshot, &binding, &target);
+    let pods = call.gateway.registry().resource("", "v1", "pods");
+    call.resource = pods.ok_or_else(|| Status::internal("the registry has no pods"))?;
+    call.info.name = binding.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    bind(&call, &binding).await
+}
+
+/// # Errors
+/// 404, 409 for a pod that is bound or being deleted, 422 for a target that is no node.
+pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
+    let binding = call.sent().await?.value()?;
+    bind(&call, &binding).await
+}
+
+async fn bind(call: &Call, binding: &Value) -> Result<Response<Body>, Status> {
+    let dry_run = options::of(&call.query, "CreateOptions")?.dry_run;
+    let target = target(binding)?;
+    let intent = call.intent().rehearsed(dry_run);
+    let decide = |snapshot: &Snapshot| decide(call, snapshot, binding, &target);
     call.gateway.store.write(&intent, call.subject(), &call.info.name, decide).await?;
     Ok(respond::created())
 }

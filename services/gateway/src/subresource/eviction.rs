@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::body::Body;
 use crate::chain::Call;
 use crate::encode::respond;
-use crate::store::{Intent, Plan, failed};
+use crate::store::{Plan, failed};
 
 const POLICY: &str = "policy";
 
@@ -24,7 +24,7 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let options = eviction.get("deleteOptions").filter(|options| !options.is_null()).cloned();
     let options = DeleteOptions::from_value(options.unwrap_or_else(|| json!({})))?;
     let dry_run = options.is_dry_run() || call.query.all("dryRun").any(|word| word == "All");
-    let intent = Intent::of(&call.user).rehearsed(dry_run);
+    let intent = call.intent().rehearsed(dry_run);
     let decide = |snapshot: &Snapshot| decide(&call, snapshot, &options);
     call.gateway.store.write(&intent, call.subject(), &call.info.name, decide).await?;
     Ok(respond::created())

@@ -1,7 +1,7 @@
 //! Subresources: halves of an object with writers of their own, acts upon it, and streams out of it. Which a resource
 //! has, and with which verbs, is the registry's to say.
 
-mod binding;
+pub mod binding;
 mod eviction;
 mod proxy;
 mod scale;

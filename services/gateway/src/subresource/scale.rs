@@ -14,7 +14,7 @@ use crate::encode::object;
 use crate::encode::respond;
 use crate::request::accept::media_type;
 use crate::request::{Accept, Shape, Verb};
-use crate::store::{Intent, Plan, failed};
+use crate::store::{Plan, failed};
 use crate::verbs::patch::{Patch, read};
 use crate::verbs::{get, options};
 
@@ -80,7 +80,7 @@ async fn change(
     dry_run: bool,
     wanted: impl Fn(&Value) -> Result<Value, Status>,
 ) -> Result<Response<Body>, Status> {
-    let intent = Intent::of(&call.user).rehearsed(dry_run);
+    let intent = call.intent().rehearsed(dry_run);
     let decide = |snapshot: &Snapshot| decide(call, snapshot, &wanted);
     let written = call.gateway.store.write(&intent, call.subject(), &call.info.name, decide).await?;
     let object: Value = match written.first {

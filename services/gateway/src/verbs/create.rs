@@ -12,7 +12,7 @@ use super::{Told, options};
 use crate::admission;
 use crate::body::Body;
 use crate::chain::Call;
-use crate::store::{Intent, Plan, failed};
+use crate::store::{Plan, failed};
 
 /// How many names are tried (upstream: `maxNameGenerationCreateAttempts`).
 const NAMES: usize = 8;
@@ -23,7 +23,7 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let options = options::of(&call.query, "CreateOptions")?;
     let sent = call.sent().await?;
     let decoded = sent.object(&call.resource, options.validation)?;
-    let intent = Intent::of(&call.user).rehearsed(options.dry_run);
+    let intent = call.intent().rehearsed(options.dry_run);
     call.write(intent, decoded.warnings, |snapshot| decide(&call, snapshot, &decoded.object)).await
 }
 

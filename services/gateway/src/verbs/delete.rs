@@ -18,7 +18,7 @@ use crate::chain::Call;
 use crate::encode::{object, respond};
 use crate::request::Query;
 use crate::request::options::ListOptions;
-use crate::store::{Intent, Plan, failed};
+use crate::store::{Plan, failed};
 
 /// Objects of a collection that are deleted at once (upstream: `deleteCollectionWorkers`).
 const WORKERS: usize = 16;
@@ -118,7 +118,7 @@ pub async fn delete(
 ) -> Result<(Deleted, Option<Revision>), Status> {
     let key = call.key_of(name);
     let pinned = options.preconditions.resource_version.as_ref().map(|_| key);
-    let intent = Intent::of(&call.user).pinned(pinned).rehearsed(options.is_dry_run());
+    let intent = call.intent().pinned(pinned).rehearsed(options.is_dry_run());
     let written = call
         .gateway
         .store

@@ -36,6 +36,9 @@ pub async fn serve(call: Call) -> Result<Response<Body>, Status> {
     if let Some(review) = crate::review::of(&call) {
         return review.serve(call).await;
     }
+    if subresource::binding::is_asked(&call) {
+        return subresource::binding::of_named(call).await;
+    }
     if !call.resource.allows(call.info.verb.as_str()) || !is_routed(&call.info) {
         return Err(call.not_allowed());
     }

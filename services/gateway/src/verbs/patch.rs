@@ -13,7 +13,7 @@ use super::{Told, create, options, update};
 use crate::body::{self, Body};
 use crate::chain::Call;
 use crate::request::accept::media_type;
-use crate::store::{Intent, Plan};
+use crate::store::Plan;
 
 /// What is sent under which name, in the order that upstream lists them.
 const KINDS: [(&str, Patch); 4] = [
@@ -50,7 +50,7 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     };
     let patch = read(kind, &text)?;
     let pinned = update::revision_of(&patch).map(|_| call.key()).filter(|_| kind != Patch::Json);
-    let intent = Intent::of(&call.user).pinned(pinned).rehearsed(options.dry_run);
+    let intent = call.intent().pinned(pinned).rehearsed(options.dry_run);
     call.write(intent, Vec::new(), |snapshot| decide(&call, snapshot, kind, &patch, options.validation)).await
 }
 

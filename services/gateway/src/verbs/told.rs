@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::get;
 use crate::body::Body;
-use crate::chain::Call;
+use crate::chain::{self, Call};
 use crate::encode::respond;
 use crate::store::{Intent, Plan, Written};
 
@@ -51,6 +51,12 @@ impl Told {
 }
 
 impl Call {
+    /// Who wants this written, and within which trace.
+    pub fn intent(&self) -> Intent {
+        let traceparent = chain::text(&self.headers, chain::TRACEPARENT).map(str::to_owned);
+        Intent { traceparent, ..Intent::of(&self.user) }
+    }
+
     /// Writes what was decided, and answers with the object after it.
     pub async fn write(
         &self,

@@ -12,7 +12,7 @@ use super::{Told, create, options};
 use crate::admission;
 use crate::body::Body;
 use crate::chain::Call;
-use crate::store::{Intent, Plan, failed};
+use crate::store::{Plan, failed};
 
 /// Updates the object, or the half of it that the subresource names (`status`, `finalize` …).
 ///
@@ -23,7 +23,7 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let sent = call.sent().await?;
     let decoded = sent.object(&call.resource, options.validation)?;
     let pinned = revision_of(&decoded.object).map(|_| call.key());
-    let intent = Intent::of(&call.user).pinned(pinned).rehearsed(options.dry_run);
+    let intent = call.intent().pinned(pinned).rehearsed(options.dry_run);
     call.write(intent, decoded.warnings, |snapshot| decide(&call, snapshot, &decoded.object)).await
 }
 

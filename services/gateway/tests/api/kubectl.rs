@@ -194,6 +194,8 @@ async fn kubectl_does_what_people_do_with_it() {
         assert_eq!(kubectl.says("create namespace other"), "namespace/other created");
         assert_eq!(kubectl.says("create serviceaccount robot"), "serviceaccount/robot created");
         assert!(kubectl.says("create token robot").starts_with("eyJ"));
+        assert!(kubectl.says("auth whoami").contains("system:masters"));
+        assert_eq!(kubectl.says("auth can-i create pods"), "yes");
         assert_eq!(kubectl.says("label configmap cm x=y"), "configmap/cm labeled");
         assert_eq!(kubectl.says("annotate configmap cm a=b"), "configmap/cm annotated");
         assert_eq!(kubectl.says("get configmap -l x=y -o name"), "configmap/cm");

@@ -126,9 +126,8 @@ async fn credentials_say_who_asks() {
     let review = admin
         .post(who, &json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}))
         .await;
-    if review.code == 201 {
-        assert_eq!(review.json()["status"]["userInfo"]["username"], "admin");
-    }
+    assert_eq!(review.code, 201, "{}", review.text());
+    assert_eq!(review.json()["status"]["userInfo"]["username"], "admin");
     let token = "/api/v1/namespaces/default/serviceaccounts/default/token";
     let minted = admin.post(token, &json!({"spec": {}})).await.json();
     let robot = nobody.with_token(minted["status"]["token"].as_str().unwrap());
