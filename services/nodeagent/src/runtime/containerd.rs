@@ -38,11 +38,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Whether it still runs; reaps it if it was ours.
+    /// Whether it still runs; reaps it if it was ours. One that nobody reaps has ended too.
     pub(crate) fn is_alive(&mut self) -> bool {
         match &mut self.child {
             Some(child) => matches!(child.try_wait(), Ok(None)),
-            None => kill(self.pid, None).is_ok(),
+            None => kill(self.pid, None).is_ok() && !is_zombie(self.pid),
         }
     }
 }

@@ -28,21 +28,29 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// Follows the stream for ever; ends when nobody listens.
 pub(crate) async fn follow(containerd: Containerd, out: mpsc::Sender<Happened>) {
+    let mut said = false;
     while !out.is_closed() {
-        if let Err(why) = follow_once(containerd.clone(), &out).await {
-            tracing::warn!(%why, "containerd's events broke off");
+        let mut began = false;
+        if let Err(why) = follow_once(containerd.clone(), &out, &mut began).await
+            && (began || !said)
+        {
+            tracing::warn!(why = why.message(), "containerd's events broke off");
         }
+        said = !began;
         tokio::time::sleep(RETRY).await;
     }
 }
 
+/// Follows until the stream breaks; says whether it had begun.
 async fn follow_once(
     mut containerd: Containerd,
     out: &mpsc::Sender<Happened>,
+    began: &mut bool,
 ) -> Result<(), rutter_cri::Status> {
     let filters = ["/tasks/exit", "/tasks/oom"];
     let filters = filters.iter().map(|topic| format!("topic==\"{topic}\",namespace==k8s.io")).collect();
     let mut stream = containerd.events.subscribe(SubscribeRequest { filters }).await?.into_inner();
+    *began = true;
     let _ = out.send(Happened::Following).await;
     while let Some(envelope) = stream.message().await? {
         let Some(happened) = read(&envelope) else { continue };
