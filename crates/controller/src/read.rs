@@ -5,29 +5,41 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+/// What stands at a JSON pointer. Paths without escapes, which nearly all are, are walked without allocating.
+fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    if path.contains('~') {
+        return object.pointer(path);
+    }
+    path.split('/').skip(1).try_fold(object, |value, step| match value {
+        Value::Object(fields) => fields.get(step),
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
 pub fn text<'a>(object: &'a Value, path: &str) -> &'a str {
-    object.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    at(object, path).and_then(Value::as_str).unwrap_or_default()
 }
 
 pub fn number(object: &Value, path: &str) -> i64 {
-    object.pointer(path).and_then(Value::as_i64).unwrap_or_default()
+    at(object, path).and_then(Value::as_i64).unwrap_or_default()
 }
 
 pub fn maybe_number(object: &Value, path: &str) -> Option<i64> {
-    object.pointer(path).and_then(Value::as_i64)
+    at(object, path).and_then(Value::as_i64)
 }
 
 pub fn flag(object: &Value, path: &str) -> bool {
-    object.pointer(path).and_then(Value::as_bool).unwrap_or_default()
+    at(object, path).and_then(Value::as_bool).unwrap_or_default()
 }
 
 pub fn list<'a>(object: &'a Value, path: &str) -> &'a [Value] {
-    object.pointer(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(object, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// A map of texts, such as labels.
 pub fn texts(object: &Value, path: &str) -> BTreeMap<String, String> {
-    let map = object.pointer(path).and_then(Value::as_object);
+    let map = at(object, path).and_then(Value::as_object);
     map.into_iter()
         .flatten()
         .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))

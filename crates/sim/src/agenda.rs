@@ -31,7 +31,8 @@ impl<T> Agenda<T> {
         self.heap.push(Reverse(Entry { when, order: self.entered, what }));
     }
 
-    pub fn next(&mut self) -> Option<(Time, T)> {
+    /// The first of them.
+    pub fn pop(&mut self) -> Option<(Time, T)> {
         self.heap.pop().map(|Reverse(entry)| (entry.when, entry.what))
     }
 }

@@ -10,11 +10,12 @@
 //! | [`ledger`] | two ledgers: the real sequencer, take-over, crashes, stops |
 //! | [`process`], [`model`], [`crew`] | gateways and two copies of each controller, each with a projection and a lag |
 //! | [`write`], [`decide`] | the real executor, and the API's rules |
-//! | [`users`], [`nodes`] | who wants something |
+//! | [`users`], [`wish`], [`nodes`] | who wants something |
 //! | [`faults`], [`weather`] | what goes wrong |
 //! | [`laws`] | what must be so all the same |
 
 pub mod agenda;
+mod broker;
 pub mod crew;
 pub mod decide;
 pub mod faults;
@@ -32,6 +33,7 @@ pub mod subscription;
 pub mod time;
 pub mod users;
 pub mod weather;
+pub mod wish;
 pub mod world;
 pub mod write;
 

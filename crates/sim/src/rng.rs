@@ -13,7 +13,7 @@ impl Rng {
         Rng([(); 4].map(|()| split_mix(&mut state)))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         let Rng(s) = self;
         let result = s[1].wrapping_mul(5).rotate_left(7).wrapping_mul(9);
         let t = s[1] << 17;
@@ -28,7 +28,7 @@ impl Rng {
 
     /// Below `n`, which is above 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
+        self.draw() % n
     }
 
     /// Both ends included.
@@ -56,7 +56,7 @@ impl Rng {
     }
 
     pub fn uuid(&mut self) -> Uuid {
-        let (high, low) = (self.next(), self.next());
+        let (high, low) = (self.draw(), self.draw());
         uuid::Builder::from_random_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes()).into_uuid()
     }
 }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_numbers_and_another_others() {
-        let numbers = |seed| (0..8).scan(Rng::new(seed), |rng, _| Some(rng.next())).collect::<Vec<_>>();
+        let numbers = |seed| (0..8).scan(Rng::new(seed), |rng, _| Some(rng.draw())).collect::<Vec<_>>();
         assert_eq!(numbers(7), numbers(7));
         assert_ne!(numbers(7), numbers(8));
     }

@@ -157,7 +157,7 @@ pub struct Report {
 pub fn run(setup: Setup, story: Story) -> Report {
     let mut world = World::new(setup, story);
     while world.laws.violation.is_none() && !world.ended {
-        let Some((when, what)) = world.agenda.next() else { break };
+        let Some((when, what)) = world.agenda.pop() else { break };
         world.now = world.now.max(when);
         world.happen(what);
     }

@@ -11,7 +11,7 @@ use crate::decide::{self, Refusal};
 use crate::ledger::{Asker, Word};
 use crate::nodes::Duty;
 use crate::time::Time;
-use crate::users::Wish;
+use crate::wish::Wish;
 use crate::world::{Happening, Life, World};
 
 /// How long an answer is waited for, and how long a write may take in all.
@@ -105,7 +105,7 @@ impl World {
                     write.waiting = Waiting::ForAnswer;
                     write.sent += 1;
                     let attempt = write.sent;
-                    self.to_leader(Word::Propose { write: id, text });
+                    self.send_to_leader(Word::Propose { write: id, text });
                     self.after(ANSWER_WITHIN, Happening::Unanswered { write: id, id: commit, attempt });
                 }
                 Step::Await { revision } => {
@@ -118,7 +118,7 @@ impl World {
                 }
                 Step::Learn => {
                     write.waiting = Waiting::ForNow;
-                    self.to_leader(Word::Ask { asker: Asker::Write(id) });
+                    self.send_to_leader(Word::Ask { asker: Asker::Write(id) });
                     self.after(ANSWER_WITHIN, Happening::Learned { write: id, answer: None });
                 }
                 Step::Pause { until } => {

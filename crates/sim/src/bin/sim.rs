@@ -8,6 +8,10 @@ use clap::Parser;
 use rutter_sim::seeds::{Tally, run_all};
 use rutter_sim::{Mutant, Setup, Story, run};
 
+/// Runs are short-lived objects by the million.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs all machines together over an in-memory stream, with every fault there is, and checks the laws.
 #[derive(Parser)]
 #[command(name = "sim", version)]

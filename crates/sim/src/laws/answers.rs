@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use rutter_schemas::protocol::ledger::NowAnswer;
-use rutter_schemas::{Outcome, Proposal, Rejection, Revision};
+use rutter_schemas::{Key, Outcome, Proposal, Rejection, Revision, Scope};
 
-use super::Laws;
+use super::{Laws, Log};
 use crate::stream::Stream;
 use crate::time::Time;
 
@@ -85,25 +85,7 @@ impl Laws {
             let what = format!("{ledger} rejects \"{}\", which stands in the log", proposal.header.why);
             return self.break_law(6, at, what);
         }
-        let last = self.log.last_frame();
-        let mut ends = (arrival.frame..=last).map(|frame| self.log.revision_at(frame));
-        let base = proposal.header.base;
-        let holds = match rejection {
-            Rejection::Stale { key, actual } => ends.any(|end| self.log.key_at(key, end) == *actual),
-            Rejection::Touched { scope, actual } => match scope.0.strip_prefix("absent:") {
-                Some(text) => {
-                    proposal.writes.iter().filter(|write| write.key.to_string() == text).any(|write| {
-                        let log = &self.log;
-                        *actual > base && ends.any(|end| log.last_event_at(&write.key, end) == Some(*actual))
-                    })
-                }
-                None => *actual > base && ends.any(|end| self.log.touched_at(scope, end) == Some(*actual)),
-            },
-            Rejection::WrongIncarnation { current } => *current <= self.log.incarnation,
-            Rejection::StorageFull { .. } | Rejection::TooOld { .. } | Rejection::Exhausted { .. } => true,
-            Rejection::Busy | Rejection::TooLarge { .. } => true,
-            Rejection::Malformed { .. } => arrival.incarnation != self.log.incarnation,
-        };
+        let holds = held(&self.log, proposal, rejection, arrival);
         // A late copy of a proposal gets the answer that the first one got.
         let repeats = self.rejected.get(&proposal.header.id) == Some(rejection);
         self.rejected.insert(proposal.header.id, rejection.clone());
@@ -117,7 +99,7 @@ impl Laws {
     }
 
     /// "The log stands at N" has to be at least what anyone had been told, and at most what stands.
-    pub fn judge_now(&mut self, at: Time, ledger: &str, now: NowAnswer, arrival: Arrival, _: &Stream) {
+    pub fn judge_now(&mut self, at: Time, ledger: &str, now: NowAnswer, arrival: Arrival) {
         if now.revision > self.log.revision {
             let what = format!(
                 "{ledger} says that the log stands at r{}; it ends at r{}",
@@ -145,4 +127,31 @@ impl Laws {
             );
         }
     }
+}
+
+/// Whether a rejection was right at any moment since the proposal arrived.
+fn held(log: &Log, proposal: &Proposal, rejection: &Rejection, arrival: Arrival) -> bool {
+    let mut moments = log.ends_since(arrival.frame);
+    let base = proposal.header.base;
+    match rejection {
+        Rejection::Stale { key, actual } => moments.any(|moment| log.key_at(key, moment) == *actual),
+        Rejection::Touched { scope, actual } if *actual > base => match made(proposal, scope) {
+            Some(key) => moments.any(|moment| log.last_event_at(key, moment) == Some(*actual)),
+            None => moments.any(|moment| log.touched_at(scope, moment) == Some(*actual)),
+        },
+        Rejection::Touched { .. } => false,
+        Rejection::WrongIncarnation { current } => *current <= log.incarnation,
+        Rejection::Malformed { .. } => arrival.incarnation != log.incarnation,
+        Rejection::StorageFull { .. }
+        | Rejection::TooOld { .. }
+        | Rejection::Exhausted { .. }
+        | Rejection::Busy
+        | Rejection::TooLarge { .. } => true,
+    }
+}
+
+/// The object whose making is refused because it was deleted after the base: the premise `absent:<key>`.
+fn made<'a>(proposal: &'a Proposal, scope: &Scope) -> Option<&'a Key> {
+    let name = scope.0.strip_prefix("absent:")?;
+    proposal.writes.iter().map(|write| &write.key).find(|key| key.to_string() == name)
 }

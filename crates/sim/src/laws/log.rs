@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::workloads::{self, Changed};
 use crate::stream::Entry;
-use crate::users::counted;
+use crate::wish::counted;
 
 /// A broken law's number, and how it was broken.
 pub(super) type Judgement = Result<(), (usize, String)>;
@@ -26,6 +26,8 @@ pub struct Log {
     sequence: u64,
     /// The revision at the end of each frame.
     frames: Vec<Revision>,
+    /// The revision at the end of each commit.
+    ends: Vec<Revision>,
     rows: BTreeMap<Key, Arc<Fact>>,
     /// Every state of every key: absent where it was deleted.
     keys: BTreeMap<Key, Vec<(Revision, bool)>>,
@@ -158,6 +160,7 @@ impl Log {
             }
         }
         self.ids.insert(commit.header.id, (commit.first, self.revision));
+        self.ends.push(self.revision);
         self.commits += 1;
         let changes = olds.iter().zip(facts).map(|(old, fact)| Changed { before: old.as_deref(), fact });
         let changes: Vec<Changed<'_>> = changes.collect();
@@ -174,12 +177,14 @@ impl Log {
         index.and_then(|index| self.frames.get(index)).copied().unwrap_or_default()
     }
 
-    /// The last frame.
-    pub fn last_frame(&self) -> u64 {
-        self.sequence
+    /// All moments from the end of a frame until now: the ends of commits.
+    pub fn ends_since(&self, frame: u64) -> impl Iterator<Item = Revision> {
+        let first = self.revision_at(frame);
+        let later = self.ends.partition_point(|end| *end <= first);
+        std::iter::once(first).chain(self.ends[later..].iter().copied())
     }
 
-    /// Which revision of a key stood at the end of a frame.
+    /// Which revision of a key stood at a moment.
     pub fn key_at(&self, key: &Key, end: Revision) -> Option<Revision> {
         let states = self.keys.get(key)?;
         states
@@ -190,13 +195,13 @@ impl Log {
             .map(|(at, _)| *at)
     }
 
-    /// The last event of a key up to a revision, its deletion included.
+    /// The last event of a key up to a moment, its deletion included.
     pub fn last_event_at(&self, key: &Key, end: Revision) -> Option<Revision> {
         let states = self.keys.get(key)?;
         states.iter().rev().find(|(revision, _)| *revision <= end).map(|(at, _)| *at)
     }
 
-    /// When a scope had last been touched at the end of a frame.
+    /// When a scope had last been touched at a moment.
     pub fn touched_at(&self, scope: &Scope, end: Revision) -> Option<Revision> {
         self.touched.get(scope)?.iter().rev().find(|revision| **revision <= end).copied()
     }
