@@ -93,6 +93,55 @@ async fn containers_keep_their_ids_over_crashes_of_the_agent_and_of_containerd()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn secrets_and_tokens_are_files_in_memory_and_users_can_read_them() {
+    if !can_run_containers() {
+        return;
+    }
+    let node = Node::start(6).await;
+    node.put("secrets", "s", json!({"data": {"word": "Y2FuYXJ5"}})).await;
+    node.put_pod(
+        "job",
+        json!({
+            "restartPolicy": "Never",
+            "serviceAccountName": "default",
+            "securityContext": {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 2000},
+            "containers": [{
+                "name": "job",
+                "args": ["cat", "/all/word"],
+                "resources": {"limits": {"cpu": "100m", "memory": "32Mi"}},
+                "volumeMounts": [{"name": "all", "mountPath": "/all"}],
+            }, {
+                "name": "token",
+                "args": ["cat", "/all/token"],
+                "volumeMounts": [{"name": "all", "mountPath": "/all"}],
+            }, {
+                "name": "hosts",
+                "args": ["cat", "/etc/hosts"],
+            }],
+            "volumes": [{"name": "all", "projected": {"sources": [
+                {"secret": {"name": "s"}},
+                {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+            ]}}],
+        }),
+    )
+    .await;
+    let status = node.until_status("job", "the job has ended", |status| status["phase"] == "Succeeded").await;
+    assert_eq!(status["qosClass"], "Burstable");
+    assert_eq!((node.log("job", "job", 0).trim(), node.log("job", "token", 0).trim()), ("canary", "a-token"));
+    assert!(node.log("job", "hosts", 0).contains("\tjob\n"), "{}", node.log("job", "hosts", 0));
+    let found = std::process::Command::new("grep")
+        .args(["-rl", "canary"])
+        .arg(node.cfg.data_dir.join("pods"))
+        .output();
+    let found = String::from_utf8_lossy(&found.expect("grep is there").stdout).replace("logs", "");
+    let on_disk: Vec<&str> = found.lines().filter(|path| !path.ends_with(".log")).collect();
+    assert!(on_disk.is_empty(), "a secret lies on the disk: {on_disk:?}");
+    node.delete_pod("job", 5).await;
+    node.until("the pod is deleted", |world| world.deleted.contains(&"job".to_owned())).await;
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_of_a_config_map_follow_it_and_last_words_are_kept() {
     if !can_run_containers() {
         return;

@@ -88,8 +88,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (data, run) = (dir.path().join("data"), dir.path().join("run"));
         std::fs::create_dir_all(&data).expect("a directory");
-        std::fs::create_dir_all(&run).expect("a directory");
-        let paths = Paths::of(&Config { data_dir: data.clone(), run_dir: run.clone(), ..Config::default() });
+        let paths = Paths::of(&Config { data_dir: data, run_dir: run, ..Config::default() });
+        std::fs::create_dir_all(paths.memory()).expect("a directory");
         let mut feed = KeptFeed { own: Some(Revision(7)), shared: Some(Revision(5)), ..KeptFeed::default() };
         let raw = |text: &str| Arc::from(RawValue::from_string(text.into()).expect("JSON"));
         feed.objects.put(Key::new("", "secrets", "default", "s"), raw(r#"{"data":{"k":"Y2FuYXJ5"}}"#));

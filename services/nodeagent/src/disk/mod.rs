@@ -6,4 +6,4 @@ mod volumes;
 
 pub(crate) use feed::{KeptFeed, load_feed, save_feed};
 pub(crate) use paths::{Paths, log_name};
-pub(crate) use volumes::{TokenNeed, prepare, remove_pod, unmount_below};
+pub(crate) use volumes::{TokenNeed, kept_tokens, prepare, remove_pod, unmount_below};

@@ -70,7 +70,7 @@ impl Paths {
 
     /// The Secrets of the last feed.
     pub(crate) fn secrets(&self) -> PathBuf {
-        self.run.join("secrets.json")
+        self.memory().join("secrets.json")
     }
 
     pub(crate) fn pods(&self) -> PathBuf {
@@ -87,7 +87,12 @@ impl Paths {
     }
 
     pub(crate) fn pods_memory(&self) -> PathBuf {
-        self.run.join("pods")
+        self.memory().join("pods")
+    }
+
+    /// Always a tmpfs, whatever `run_dir` lies on.
+    pub(crate) fn memory(&self) -> PathBuf {
+        self.run.join("memory")
     }
 
     pub(crate) fn volume(&self, uid: &str, volume: &str) -> PathBuf {

@@ -64,6 +64,24 @@ pub(crate) fn prepare(
     }
 }
 
+/// The tokens that were written before, if all are there.
+pub(crate) fn kept_tokens(
+    paths: &Paths,
+    uid: &str,
+    volumes: &[VolumePlan],
+) -> Option<BTreeMap<TokenNeed, String>> {
+    let mut kept = BTreeMap::new();
+    for volume in volumes {
+        let VolumeContent::Files { files, .. } = &volume.content else { continue };
+        for (path, file) in files {
+            let Some(need) = TokenNeed::of(file) else { continue };
+            let written = paths.memory_volume(uid, &volume.name).join(path);
+            kept.insert(need, fs::read_to_string(written).ok()?);
+        }
+    }
+    Some(kept)
+}
+
 struct Content<'a> {
     mode: u32,
     bytes: &'a [u8],
