@@ -12,10 +12,10 @@ use nix::unistd::Pid;
 use super::paths::Home;
 
 /// Held by the cluster's process for as long as it lives.
-pub(super) struct Held(#[allow(dead_code, reason = "held, not read")] Flock<File>);
+pub(crate) struct Held(#[allow(dead_code, reason = "held, not read")] Flock<File>);
 
 /// Takes the data directory for this process.
-pub(super) fn take(home: &Home) -> Result<Held> {
+pub(crate) fn take(home: &Home) -> Result<Held> {
     let path = home.pid_file();
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.with_context(|| format!("{} can't be opened", path.display()))?;

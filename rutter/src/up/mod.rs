@@ -16,6 +16,7 @@ use anyhow::Result;
 pub(crate) use args::{DownArgs, Runtime, UpArgs};
 pub(crate) use image::load_image;
 pub(crate) use kubeconfig::write as write_kubeconfig;
+pub(crate) use lock::take as hold;
 pub(crate) use paths::Home;
 pub(crate) use stop::down;
 
