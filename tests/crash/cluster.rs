@@ -29,9 +29,21 @@ pub(super) type Containers = BTreeMap<String, String>;
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 
 impl Cluster {
-    pub(super) async fn start(rutter: &Path, demo: &Path, data: &Path, port: u16, runtime: &str) -> Result<Cluster> {
+    pub(super) async fn start(
+        rutter: &Path,
+        demo: &Path,
+        data: &Path,
+        port: u16,
+        runtime: &str,
+    ) -> Result<Cluster> {
         let data = data.canonicalize()?.join("cluster");
-        let cluster = Cluster { rutter: rutter.canonicalize()?, demo: demo.canonicalize()?, data, port, runtime: runtime.to_owned() };
+        let cluster = Cluster {
+            rutter: rutter.canonicalize()?,
+            demo: demo.canonicalize()?,
+            data,
+            port,
+            runtime: runtime.to_owned(),
+        };
         cluster.up()?;
         Ok(cluster)
     }

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
     if failed.is_empty() {
         // Its data is of no more use; what can't be removed is in the way of nothing.
         let _ = std::fs::remove_dir_all(&data);
+        let _ = std::fs::remove_file(data.with_extension("key"));
     } else {
         println!(
             "the end of the cluster's log:\n{}",

@@ -144,7 +144,7 @@ YAML"#,
 
 fn history_tells_every_change(cluster: &Cluster) {
     let history = cluster.run("rutter history deploy/web");
-    for event in ["DeploymentCreated", "DeploymentScaled", "DeploymentUpdated"] {
+    for event in ["DeploymentCreated", "DeploymentScaled", "DeploymentTemplateChanged"] {
         assert!(history.contains(event), "no {event} in\n{history}");
     }
 }
@@ -193,7 +193,14 @@ fn refused(cluster: &Cluster) {
     let absent = cluster.attempt("kubectl get pod absent").expect_err("it is absent");
     assert_eq!(absent.trim(), "Error from server (NotFound): pods \"absent\" not found");
     let unknown = cluster
-        .attempt("kubectl create --validate=false -f - <<'YAML'\n{apiVersion: v1, kind: Pod, metadata: {name: BAD_name}, spec: {containers: []}}\nYAML")
+        .attempt(
+            "kubectl create --validate=false -f - <<'YAML'
+apiVersion: v1
+kind: Pod
+metadata: {name: BAD_name}
+spec: {containers: []}
+YAML",
+        )
         .expect_err("it is invalid");
     assert!(unknown.contains("The Pod \"BAD_name\" is invalid"), "{unknown}");
     assert!(unknown.contains("spec.containers: Required value"), "{unknown}");

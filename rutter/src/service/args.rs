@@ -28,7 +28,12 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
     /// What the service says: a filter such as info or debug
-    #[arg(long, env = "RUTTER_LOG", default_value = "info,async_nats=warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "RUTTER_LOG",
+        default_value = "info,async_nats=warn,hickory_server=warn",
+        value_name = "FILTER"
+    )]
     pub(crate) log: String,
 }
 

@@ -60,7 +60,12 @@ pub(crate) struct UpArgs {
     #[arg(long)]
     pub(crate) new_incarnation: bool,
     /// What the services say: a filter such as info, debug or rutter_gateway=debug
-    #[arg(long, env = "RUTTER_LOG", default_value = "info,async_nats=warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "RUTTER_LOG",
+        default_value = "info,async_nats=warn,hickory_server=warn",
+        value_name = "FILTER"
+    )]
     pub(crate) log: String,
 }
 

@@ -39,7 +39,11 @@ pub(super) fn start(home: &Home) -> Result<()> {
             let status = child.wait()?;
             bail!("the cluster did not start ({status}):\n{}", last_lines(home))
         }
-        Err(_) => bail!("the cluster is not ready after {} s; it goes on trying, see {}", READY.as_secs(), log.display()),
+        Err(_) => bail!(
+            "the cluster is not ready after {} s; it goes on trying, see {}",
+            READY.as_secs(),
+            log.display()
+        ),
     }
 }
 

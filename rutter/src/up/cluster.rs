@@ -74,7 +74,9 @@ impl Broker {
     fn connection(&self, args: &UpArgs, role: &Role) -> Result<NatsConfig> {
         match (&self.0, &args.nats) {
             (Some(server), _) => Ok(server.connection(role)),
-            (None, Some(url)) => service::connection(url, args.nats_creds.as_deref(), args.nats_ca.as_deref()),
+            (None, Some(url)) => {
+                service::connection(url, args.nats_creds.as_deref(), args.nats_ca.as_deref())
+            }
             (None, None) => anyhow::bail!("there is no broker"),
         }
     }
@@ -100,7 +102,8 @@ async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut S
     let seal = SealKey::open(&home.cluster_key())?;
     let gateway_connection = broker.connection(args, &Role::Gateway)?;
     let (ground, inbox) =
-        Ground::lay(&gateway_connection, &Role::Gateway, &home.projection(), LedgerPlace::Here, seal, &log).await?;
+        Ground::lay(&gateway_connection, &Role::Gateway, &home.projection(), LedgerPlace::Here, seal, &log)
+            .await?;
     service::check_log(&ground.view).await?;
 
     let leading = shutdown.stage("ledger");
@@ -139,7 +142,8 @@ async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut S
     progress.step(&format!("the API answers on https://{api}"));
 
     let controllers = shutdown.stage("controllers");
-    service::start_controllers(&ground, &|role| broker.connection(args, role), Standby::Silent, &controllers).await?;
+    service::start_controllers(&ground, &|role| broker.connection(args, role), Standby::Silent, &controllers)
+        .await?;
     start_nodes(args, home, &broker, progress, shutdown).await?;
     let wanted = match args.runtime {
         Runtime::None => 0,
@@ -179,11 +183,20 @@ fn disk_bytes(home: &Home) -> Result<u64> {
 
 async fn leads(mut state: watch::Receiver<LedgerState>) -> Result<()> {
     let leading = state.wait_for(|state| state.role == LedgerRole::Active);
-    tokio::time::timeout(LEADING, leading).await.context("the ledger does not come to lead")?.context("the ledger ended")?;
+    tokio::time::timeout(LEADING, leading)
+        .await
+        .context("the ledger does not come to lead")?
+        .context("the ledger ended")?;
     Ok(())
 }
 
-async fn api(args: &UpArgs, broker: &Broker, ground: &Ground, keys: &ClusterKeys, stage: Stage) -> Result<SocketAddr> {
+async fn api(
+    args: &UpArgs,
+    broker: &Broker,
+    ground: &Ground,
+    keys: &ClusterKeys,
+    stage: Stage,
+) -> Result<SocketAddr> {
     let data = nats::connect(&broker.connection(args, &Role::Gateway)?, &Role::Gateway).await?;
     let advertise = if args.listen.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { args.listen };
     let config = rutter_gateway::Config {
@@ -196,8 +209,16 @@ async fn api(args: &UpArgs, broker: &Broker, ground: &Ground, keys: &ClusterKeys
     Ok(SocketAddr::new(advertise, address.port()))
 }
 
-async fn start_nodes(args: &UpArgs, home: &Home, broker: &Broker, progress: &Progress, shutdown: &mut Shutdown) -> Result<()> {
-    let Some(config) = node::config(args.runtime, args.nodes, args.node_name.clone(), home)? else { return Ok(()) };
+async fn start_nodes(
+    args: &UpArgs,
+    home: &Home,
+    broker: &Broker,
+    progress: &Progress,
+    shutdown: &mut Shutdown,
+) -> Result<()> {
+    let Some(config) = node::config(args.runtime, args.nodes, args.node_name.clone(), home)? else {
+        return Ok(());
+    };
     progress.step(&format!("starting the node {}", config.node_name));
     node::remember(home, &config)?;
     let stage = shutdown.stage("node");

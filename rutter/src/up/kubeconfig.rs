@@ -42,6 +42,7 @@ current-context: rutter
     );
     let part = path.with_extension("part");
     let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&part);
-    let written = file.and_then(|mut file| file.write_all(text.as_bytes())).and_then(|()| std::fs::rename(&part, path));
+    let written =
+        file.and_then(|mut file| file.write_all(text.as_bytes())).and_then(|()| std::fs::rename(&part, path));
     written.with_context(|| format!("{} can't be written", path.display()))
 }

@@ -20,7 +20,11 @@ pub(crate) fn take(home: &Home) -> Result<Held> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.with_context(|| format!("{} can't be opened", path.display()))?;
     let Ok(mut lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
-        bail!("a cluster of {} runs already (pid {}); stop it with `rutter down`", home.root().display(), running_text(home));
+        bail!(
+            "a cluster of {} runs already (pid {}); stop it with `rutter down`",
+            home.root().display(),
+            running_text(home)
+        );
     };
     lock.set_len(0)?;
     writeln!(lock, "{}", std::process::id())?;

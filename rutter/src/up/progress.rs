@@ -28,7 +28,8 @@ impl Progress {
         // SAFETY: our own parent made this pipe for us alone and named it; nothing else in this process knows it.
         let pipe = fd.map(|fd| unsafe { File::from_raw_fd(fd) });
         // Our children must not hold it open: its end tells that this process died.
-        let pipe = pipe.inspect(|pipe| drop(fcntl(pipe, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))).map(Mutex::new);
+        let pipe =
+            pipe.inspect(|pipe| drop(fcntl(pipe, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))).map(Mutex::new);
         Progress { pipe, began: Instant::now() }
     }
 
@@ -65,7 +66,10 @@ pub(super) enum Ended {
 /// Shows the steps that come through the pipe until the cluster is ready.
 pub(super) fn show(pipe: File) -> Ended {
     let bar = ProgressBar::new_spinner();
-    bar.set_style(ProgressStyle::with_template("  {spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.set_style(
+        ProgressStyle::with_template("  {spinner} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
     bar.enable_steady_tick(Duration::from_millis(120));
     let began = Instant::now();
     for line in BufReader::new(pipe).lines().map_while(Result::ok) {

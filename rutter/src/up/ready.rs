@@ -12,7 +12,9 @@ pub(super) async fn api(client: &Client) -> Result<()> {
     loop {
         match client.get::<Value>("/api/v1/namespaces/default").await {
             Ok(_) => return Ok(()),
-            Err(error) if Instant::now() > deadline => return Err(error.context("the API does not become ready")),
+            Err(error) if Instant::now() > deadline => {
+                return Err(error.context("the API does not become ready"));
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     }
@@ -45,7 +47,9 @@ fn condition(node: &Value) -> Option<&Value> {
 
 fn reasons(nodes: &[Value]) -> String {
     let told = nodes.iter().filter(|node| !is_ready(node)).map(|node| {
-        let message = condition(node).and_then(|condition| condition["message"].as_str()).unwrap_or("it has said nothing yet");
+        let message = condition(node)
+            .and_then(|condition| condition["message"].as_str())
+            .unwrap_or("it has said nothing yet");
         format!("{}: {message}", node["metadata"]["name"].as_str().unwrap_or_default())
     });
     let told: Vec<String> = told.take(3).collect();
