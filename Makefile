@@ -72,14 +72,3 @@ bench: ## Measure, each row beside its floor, on a release build
 	@scripts/install test
 	cargo build --release --bin rutter --bin bench
 	target/release/bench --rutter $(RUTTER)
-
-.PHONY: compose-up
-compose-up: ## Start a full cluster in containers
-	@scripts/install build
-	$(build-demo)
-	cargo build --release --bin rutter
-	compose/up
-
-.PHONY: compose-down
-compose-down: ## Stop it, and remove its containers and volumes
-	compose/down
