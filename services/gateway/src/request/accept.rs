@@ -183,6 +183,14 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_header_is_read(header in "[a-z*/;,=. q0-9\"]{0,80}") {
+            Accept::negotiate(Some(&header), true);
+            ContentType::format(Some(&header));
+        }
+    }
+
     #[test]
     fn bodies_are_json_yaml_or_protobuf() {
         assert_eq!(ContentType::format(None), Some(Format::Json));

@@ -178,6 +178,14 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_path_means_something(path in "(/(api|apis|v1|watch|namespaces|%[0-9a-g]{2}|[^/]{0,8})){0,9}/?", query in ".{0,40}") {
+            read(&Method::GET, &path, &Query::parse(&query));
+            read(&Method::POST, &format!("/{path}"), &Query::default());
+        }
+    }
+
     #[test]
     fn paths_mean_what_they_mean_upstream() {
         let cases = [

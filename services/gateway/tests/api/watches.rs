@@ -144,3 +144,30 @@ async fn a_watch_folded_over_a_list_is_the_list_at_the_end() {
     assert_eq!(state, listed);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_over_a_websocket_too() {
+    use futures::StreamExt;
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+    let cluster = Cluster::start().await;
+    let headers = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let path = format!("{PATH}?watch=true&timeoutSeconds=2");
+    let response = cluster.admin().begin(http::Method::GET, &path, &headers, bytes::Bytes::new()).await;
+    assert_eq!(response.status(), 101);
+    let upgraded = hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
+    let first = socket.next().await.unwrap().unwrap().into_text().unwrap();
+    let event: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(
+        (&event["type"], &event["object"]["metadata"]["name"]),
+        (&json!("ADDED"), &json!("kube-root-ca.crt"))
+    );
+    assert!(socket.next().await.unwrap().unwrap().is_close());
+    cluster.stop().await;
+}

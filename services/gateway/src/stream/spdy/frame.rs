@@ -190,6 +190,14 @@ mod tests {
         assert_eq!(got, frames);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_frames_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..64)) {
+            let mut buffer = BytesMut::from(&bytes[..]);
+            while let Ok(Some(_)) = decode(&mut buffer) {}
+        }
+    }
+
     #[test]
     fn a_frame_above_the_bound_is_refused_before_it_is_read() {
         let mut buffer = BytesMut::from(&[0, 0, 0, 1, 0, 0xff, 0xff, 0xff][..]);

@@ -138,6 +138,22 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_compressed_comes_back(pairs in proptest::collection::btree_map("[a-z-]{1,12}", ".{0,64}", 0..8)) {
+            let (mut compressor, mut decompressor) = (Compressor::new(), Decompressor::new());
+            for _ in 0..3 {
+                proptest::prop_assert_eq!(&decompressor.block(&compressor.block(&pairs)).expect("its own"), &pairs);
+            }
+        }
+
+        #[test]
+        fn any_block_is_read_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = Decompressor::new().block(&bytes);
+            let _ = parsed(bytes.into());
+        }
+    }
+
     #[test]
     fn noise_is_refused() {
         assert_eq!(Decompressor::new().block(b"not zlib at all"), Err(BadFrame::Headers));

@@ -129,6 +129,13 @@ mod tests {
         assert_eq!((inconsistent.revision(), inconsistent.start.as_str()), (None, "a/b"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_token_or_refused(text in "[A-Za-z0-9_-]{0,60}") {
+            let _ = Token::decode(&text);
+        }
+    }
+
     #[test]
     fn noise_is_no_token() {
         for text in ["?", "e30", "eyJ2IjoidjkiLCJydiI6MSwic3RhcnQiOiJhIn0"] {
