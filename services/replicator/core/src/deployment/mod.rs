@@ -76,11 +76,11 @@ fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
     let mut conditions = Conditions::of(deployment);
     conditions.tell_pause(deployment, now);
 
-    let why = roll(view, &mut stage, &mut conditions, now);
+    roll(view, &mut stage, &mut conditions, now);
     let status = status::count(&stage);
     conditions.tell(&stage, &status, now);
 
-    let mut plan = Plan::because(why);
+    let mut plan = Plan::because(why(&stage, &status));
     let complete = status::is_complete(deployment, &status);
     let cleared = if complete || deployment.paused { history::surplus(&stage) } else { Vec::new() };
     stage.write(&mut plan);
@@ -89,13 +89,12 @@ fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
     plan
 }
 
-/// Sets the sizes of the sets as far as the view allows, and says why.
-fn roll(view: &View, stage: &mut Stage<'_>, conditions: &mut Conditions, now: Timestamp) -> String {
+/// Sets the sizes of the sets as far as the view allows.
+fn roll(view: &View, stage: &mut Stage<'_>, conditions: &mut Conditions, now: Timestamp) {
     let deployment = stage.deployment;
     new_set::find(stage, conditions, now);
     if deployment.paused {
-        scaling::scale(stage);
-        return "it is paused".to_owned();
+        return scaling::scale(stage);
     }
     if scaling::is_asked_for(stage) {
         scaling::scale(stage);
@@ -103,5 +102,18 @@ fn roll(view: &View, stage: &mut Stage<'_>, conditions: &mut Conditions, now: Ti
     match deployment.strategy {
         Strategy::Recreate => rolling::recreate(view, stage, conditions, now),
         Strategy::RollingUpdate { .. } => rolling::roll(view, stage, conditions, now),
+    }
+}
+
+fn why(stage: &Stage<'_>, status: &status::Status) -> String {
+    let wanted = stage.deployment.replicas;
+    let old: i64 = stage.old().map(|member| member.replicas).sum();
+    let was_old: i64 = stage.old().map(|member| member.set.replicas).sum();
+    match stage.is_resized() {
+        true if stage.deployment.paused => format!("it is paused, and {wanted} pods are asked for"),
+        true if old == 0 && was_old == 0 => format!("{wanted} pods are asked for"),
+        true => format!("the rollout moves on: {} new, {old} old", stage.asked() - old),
+        false if stage.deployment.paused => "it is paused".to_owned(),
+        false => format!("{} of {wanted} pods are available", status.available),
     }
 }

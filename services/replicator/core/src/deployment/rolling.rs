@@ -9,13 +9,7 @@ use super::{Conditions, View, new_set};
 const ROUNDS: usize = 8;
 
 /// Gives the new set what the surge allows, and takes from the old ones what availability allows.
-pub(super) fn roll(
-    view: &View,
-    stage: &mut Stage<'_>,
-    conditions: &mut Conditions,
-    now: Timestamp,
-) -> String {
-    let before = (stage.asked(), stage.old().map(|member| member.replicas).sum::<i64>());
+pub(super) fn roll(view: &View, stage: &mut Stage<'_>, conditions: &mut Conditions, now: Timestamp) {
     if stage.new.is_none() {
         new_set::make(view, stage, conditions, room(stage, 0), now);
     }
@@ -24,40 +18,31 @@ pub(super) fn roll(
         resize_new(stage);
         shrink_old(stage);
         if sizes == self::sizes(stage) {
-            break;
+            return;
         }
-    }
-    let old: i64 = stage.old().map(|member| member.replicas).sum();
-    match (stage.asked(), old) {
-        after if after == before && old == 0 => "the rollout is done".to_owned(),
-        after if after == before => "the rollout waits for pods to become available".to_owned(),
-        _ => format!("the rollout moves on: {} new, {old} old", stage.asked() - old),
     }
 }
 
 /// Ends the old pods before the first new one begins.
-pub(super) fn recreate(
-    view: &View,
-    stage: &mut Stage<'_>,
-    conditions: &mut Conditions,
-    now: Timestamp,
-) -> String {
+pub(super) fn recreate(view: &View, stage: &mut Stage<'_>, conditions: &mut Conditions, now: Timestamp) {
     for place in 0..stage.members.len() {
         if Some(place) != stage.new && stage.members[place].replicas > 0 {
             stage.resize(place, 0);
         }
     }
-    let has_old = stage.old().any(|member| member.set.has > 0 || view.lives(&member.set));
-    if has_old || stage.old().any(|member| member.set.replicas > 0) {
-        return "the old pods have to end first".to_owned();
+    if old_pods_live(view, stage) {
+        return;
     }
     let wanted = stage.deployment.replicas;
     match stage.new {
         None => new_set::make(view, stage, conditions, wanted, now),
         Some(place) if stage.members[place].replicas != wanted => stage.resize(place, wanted),
-        Some(_) => return "the rollout is done".to_owned(),
+        Some(_) => {}
     }
-    "the old pods are gone".to_owned()
+}
+
+fn old_pods_live(view: &View, stage: &Stage<'_>) -> bool {
+    stage.old().any(|member| member.set.replicas > 0 || member.set.has > 0 || view.lives(&member.set))
 }
 
 /// How many pods the new set may have, which now asks for `current`.

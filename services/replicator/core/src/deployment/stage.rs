@@ -91,6 +91,11 @@ impl<'a> Stage<'a> {
         self.members.iter().map(|member| member.set.available.min(member.replicas)).sum()
     }
 
+    /// Whether the plan makes a set or changes the size of one.
+    pub(super) fn is_resized(&self) -> bool {
+        self.members.iter().any(|member| member.birth.is_some() || member.replicas != member.set.replicas)
+    }
+
     /// Sets a member's size, and what it was computed for.
     pub(super) fn resize(&mut self, place: usize, replicas: i64) {
         let deployment = self.deployment;
