@@ -58,7 +58,8 @@ pub(crate) fn carry(object: &mut Value, from: &Value, field: &str) {
 pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(left), Value::Object(right)) => {
-            left.keys().chain(right.keys()).all(|name| is_same(&one[name.as_str()], &other[name.as_str()]))
+            let only_right = right.keys().filter(|name| !left.contains_key(*name));
+            left.keys().chain(only_right).all(|name| is_same(&one[name.as_str()], &other[name.as_str()]))
         }
         (Value::Null, Value::Array(list)) | (Value::Array(list), Value::Null) => list.is_empty(),
         (one, other) => one == other,

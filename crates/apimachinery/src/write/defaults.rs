@@ -14,14 +14,15 @@ pub fn defaulted(object: &mut Value, cx: &Cx<'_>) {
 /// The defaults that fields declare (`+default=`), wherever the object around them is present.
 fn declared(object: &mut Value, schema: &Type) {
     let Some(map) = object.as_object_mut() else { return };
+    for (name, value) in map.iter_mut() {
+        if let Some(field) = schema.field(name) {
+            inside(value, &field.schema);
+        }
+    }
     for field in &schema.fields {
-        match map.get_mut(field.name.as_ref()) {
-            Some(value) if !value.is_null() => inside(value, &field.schema),
-            _ => {
-                if let Some(value) = field.declared_default() {
-                    map.insert(field.name.to_string(), value.clone());
-                }
-            }
+        let Some(default) = field.declared_default() else { continue };
+        if map.get(field.name.as_ref()).is_none_or(Value::is_null) {
+            map.insert(field.name.to_string(), default.clone());
         }
     }
 }

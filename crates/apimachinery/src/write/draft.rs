@@ -1,7 +1,5 @@
 //! From an accepted write to the event that records it: type, index fields, touches, state.
 
-use std::collections::BTreeMap;
-
 use rutter_schemas::{Event, Meta, ObjectRef, Op, Owner, Revision, state, touches};
 use serde_json::Value;
 
@@ -81,11 +79,9 @@ fn event_type(resource: &Resource, op: Op, before: Option<&Value>, after: &Value
 }
 
 fn only_status_changed(before: &Value, after: &Value) -> bool {
-    let rest = |object: &'_ Value| -> BTreeMap<String, Value> {
-        let parts = entries(object).filter(|(name, _)| !matches!(name.as_str(), "status" | "metadata"));
-        parts.map(|(name, value)| (name.clone(), value.clone())).collect()
-    };
-    before["status"] != after["status"] && rest(before) == rest(after)
+    let names = entries(before).chain(entries(after)).map(|(name, _)| name.as_str());
+    let mut rest = names.filter(|name| !matches!(*name, "status" | "metadata"));
+    before["status"] != after["status"] && rest.all(|name| before[name] == after[name])
 }
 
 fn meta(resource: &Resource, object: &Value) -> Meta {
