@@ -36,6 +36,10 @@ down: ## Stop the cluster and leave nothing of it running; keeps its data
 clean: down ## Stop the cluster and remove its data
 	@rm -rf $(DATA)
 
+.PHONY: tools
+tools: ## Install what builds, clusters and tests need, and nothing else
+	@scripts/install test
+
 .PHONY: build
 build: ## Build everything
 	@scripts/install build
