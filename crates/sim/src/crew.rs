@@ -20,8 +20,16 @@ pub struct Errand {
     pub ticket: Ticket,
     pub key: String,
     pub plans: Vec<Plan>,
-    /// Asked twice, it planned differently: breaks law 2.
-    pub wavers: bool,
+    /// What it planned when it was asked again.
+    pub again: Vec<Plan>,
+}
+
+impl Errand {
+    /// Asked twice, it planned differently: that breaks law 2.
+    pub fn wavers(&self) -> bool {
+        let said = |plan: &Plan| (plan.intents.clone(), plan.guards.clone(), plan.why.clone());
+        !self.plans.iter().map(said).eq(self.again.iter().map(said))
+    }
 }
 
 /// One controller at work.
@@ -88,10 +96,7 @@ impl<C: Controller> Crew for Member<C> {
         let turn = self.machine.next(now.stamp())?;
         let again = C::reconcile(self.machine.view(), &turn.key, now.stamp());
         let again: Vec<Plan> = again.into_iter().filter(|plan| !plan.is_idle()).collect();
-        let same =
-            |(a, b): (&Plan, &Plan)| (&a.intents, &a.guards, &a.why) == (&b.intents, &b.guards, &b.why);
-        let wavers = again.len() != turn.plans.len() || !again.iter().zip(&turn.plans).all(same);
-        Some(Errand { ticket: turn.ticket, key: turn.key.to_string(), plans: turn.plans, wavers })
+        Some(Errand { ticket: turn.ticket, key: turn.key.to_string(), plans: turn.plans, again })
     }
 
     fn settle(&mut self, ticket: Ticket, settled: Settled, now: Time) {

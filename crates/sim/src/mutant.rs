@@ -18,9 +18,15 @@ pub enum Mutant {
     HalfCommit,
     /// A projection's index keeps the labels an object once had.
     ForgottenLabel,
+    /// A controller decides by something that is not in its view.
+    WaveringPlan,
+    /// After its first crash a controller never looks again.
+    SleepingController,
+    /// A controller is not told what became of its plans.
+    LostOutcome,
 }
 
-const NAMES: [(&str, Mutant); 11] = [
+const NAMES: [(&str, Mutant); 14] = [
     ("no-guard", Mutant::Ledger(LedgerMutant::NoGuard)),
     ("missing-touch", Mutant::MissingTouch),
     ("no-fence", Mutant::Ledger(LedgerMutant::NoFence)),
@@ -32,6 +38,9 @@ const NAMES: [(&str, Mutant); 11] = [
     ("cursor-before-rows", Mutant::CursorBeforeRows),
     ("half-commit", Mutant::HalfCommit),
     ("forgotten-label", Mutant::ForgottenLabel),
+    ("wavering-plan", Mutant::WaveringPlan),
+    ("sleeping-controller", Mutant::SleepingController),
+    ("lost-outcome", Mutant::LostOutcome),
 ];
 
 impl Mutant {

@@ -123,3 +123,69 @@ impl Stream {
         (1..).zip(&self.entries[..self.committed])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rutter_schemas::{FrameHeader, FrameText, Revision};
+
+    use super::*;
+
+    fn frame(id: u128) -> (Uuid, Bytes) {
+        let id = Uuid::from_u128(id);
+        let header = FrameHeader {
+            id,
+            number: 1,
+            epoch: 1,
+            ledger: "L1".into(),
+            incarnation: 0,
+            first: Revision(1),
+            events: 0,
+            commits: 0,
+            prev: Hash::NONE,
+            at: "2026-01-01T00:00:00.000000Z".into(),
+            skipped: None,
+        };
+        (id, FrameText::join(header, []).text)
+    }
+
+    #[test]
+    fn an_append_stands_where_it_demands_or_nowhere() {
+        let (mut stream, (first, bytes)) = (Stream::default(), frame(1));
+        assert_eq!(stream.append(Some(1), &bytes), Accepted::WrongLast);
+        assert_eq!(stream.append(Some(0), &bytes), Accepted::At(1));
+        stream.commit(1, first);
+        assert_eq!(stream.append(Some(0), &bytes), Accepted::WrongLast, "a late copy is refused");
+        assert_eq!(stream.last(), 1);
+    }
+
+    #[test]
+    fn what_is_not_committed_is_in_the_way_and_yet_not_to_be_read() {
+        let (mut stream, (first, bytes)) = (Stream::default(), frame(1));
+        stream.append(Some(0), &bytes);
+        assert_eq!(stream.append(Some(0), &bytes), Accepted::WrongLast);
+        assert!(stream.read(1).is_none());
+        assert_eq!(stream.commit(1, first), [1]);
+        assert_eq!(stream.read(1).map(Entry::id), Some(first));
+        assert_eq!(stream.commit(1, first), [0u64; 0], "a quorum is told once");
+    }
+
+    #[test]
+    fn entries_are_committed_in_order() {
+        let (mut stream, (first, a), (second, b)) = (Stream::default(), frame(1), frame(2));
+        stream.append(Some(0), &a);
+        stream.append(Some(1), &b);
+        assert_eq!(stream.commit(2, second), [0u64; 0]);
+        assert_eq!(stream.commit(1, first), [1, 2]);
+    }
+
+    #[test]
+    fn a_lost_leader_takes_with_it_what_no_quorum_had() {
+        let (mut stream, (first, a), (second, b)) = (Stream::default(), frame(1), frame(2));
+        stream.append(Some(0), &a);
+        stream.commit(1, first);
+        stream.append(Some(1), &b);
+        assert_eq!(stream.lose_uncommitted(), 1);
+        assert_eq!(stream.commit(2, second), [0u64; 0], "its late quorum brings nothing back");
+        assert_eq!(stream.append(Some(1), &b), Accepted::At(2));
+    }
+}

@@ -9,6 +9,7 @@ use rutter_schemas::{Outcome, Rejection, Revision, Uuid};
 
 use crate::decide::{self, Refusal};
 use crate::ledger::{Asker, Word};
+use crate::mutant::Mutant;
 use crate::nodes::Duty;
 use crate::time::Time;
 use crate::wish::Wish;
@@ -214,7 +215,10 @@ impl World {
             Purpose::User(wish) => self.wish_ended(wish, ended),
             Purpose::Node(duty) => self.duty_ended(duty, ended),
             Purpose::Plan { member, ticket, .. } if self.processes[process.index].life == process => {
-                let settled = self.settled(process.index, ended);
+                if self.mutant == Some(Mutant::LostOutcome) {
+                    return;
+                }
+                let settled = self.settled(ended);
                 let now = self.now;
                 if let Some(member) = self.processes[process.index].crew.get_mut(*member) {
                     member.settle(*ticket, settled, now);
@@ -225,7 +229,7 @@ impl World {
         }
     }
 
-    fn settled(&self, process: usize, ended: &Ended) -> Settled {
+    fn settled(&self, ended: &Ended) -> Settled {
         match ended {
             Ended::Committed { last } => Settled::Committed(*last),
             Ended::Unchanged => Settled::Unchanged,
@@ -236,22 +240,25 @@ impl World {
             // It is gone: what the log has by now shows it.
             Ended::Not(Some(Rejection::Stale { .. })) => Settled::Refused(self.laws.log.revision),
             Ended::Not(Some(Rejection::TooOld { floor })) => Settled::Refused(*floor),
-            Ended::Not(_) | Ended::Denied(Refusal::Denied(_)) | Ended::Unknown => {
-                let _ = process;
-                Settled::Failed
-            }
+            Ended::Not(_) | Ended::Denied(Refusal::Denied(_)) | Ended::Unknown => Settled::Failed,
         }
     }
 
     /// Lets the controllers of a process plan, as long as they have something to do.
     pub(crate) fn let_crew_work(&mut self, process: usize) {
-        if !self.processes[process].up {
+        let sleeps =
+            self.mutant == Some(Mutant::SleepingController) && self.processes[process].life.generation > 2;
+        if !self.processes[process].up || sleeps {
             return;
         }
         for member in 0..self.processes[process].crew.len() {
-            while let Some(errand) = self.processes[process].crew[member].next(self.now) {
+            while let Some(mut errand) = self.processes[process].crew[member].next(self.now) {
                 let controller = self.processes[process].crew[member].name();
-                if errand.wavers {
+                if self.mutant == Some(Mutant::WaveringPlan) {
+                    let chance = self.rng.draw();
+                    errand.plans.iter_mut().for_each(|plan| plan.why.push_str(&format!(" {chance}")));
+                }
+                if errand.wavers() {
                     let what = format!("{controller} planned twice for {} and not the same", errand.key);
                     self.laws.break_law(2, self.now, what);
                 }
