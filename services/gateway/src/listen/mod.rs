@@ -69,10 +69,13 @@ pub async fn serve<F, A>(
     let places = Arc::new(Semaphore::new(bounds.connections));
     let connections = TaskTracker::new();
     loop {
-        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let accepted = tokio::select! {
+        let accepted = async {
+            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = accepted => accepted,
         };
         match accepted {
             Ok((socket, from)) => {

@@ -171,3 +171,18 @@ async fn a_watch_goes_over_a_websocket_too() {
     assert!(socket.next().await.unwrap().unwrap().is_close());
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watched_table_says_its_columns_once() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin();
+    let headers = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")];
+    let path = format!("{PATH}?watch=true&timeoutSeconds=1&resourceVersion=0");
+    make(&client, "a", json!({})).await;
+    let answer = client.ask(http::Method::GET, &path, &headers, bytes::Bytes::new()).await;
+    let events: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let columns = |n: usize| events[n]["object"]["columnDefinitions"].is_array();
+    assert_eq!((events.len(), columns(0), columns(1)), (2, true, false));
+    assert_eq!(events[1]["object"]["rows"][0]["cells"][0], "kube-root-ca.crt");
+    cluster.stop().await;
+}

@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rutter_apimachinery::protobuf;
 use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::status::Status;
-use rutter_apimachinery::table::Include;
+use rutter_apimachinery::table::{self, Asked, Include};
 use rutter_schemas::Revision;
 use serde_json::{Value, json};
 
@@ -17,6 +17,8 @@ use crate::store::failed;
 pub struct Encoding {
     pub accept: Accept,
     pub include: Include,
+    /// Whether a Table says its columns: upstream's first event of a watch does, the others don't.
+    pub columns: bool,
 }
 
 /// One event around an object as served.
@@ -27,7 +29,16 @@ pub(super) fn event(
     resource: &Resource,
 ) -> Result<Bytes, Status> {
     let accept = Accept { pretty: false, ..encoding.accept };
-    let object = object::encode(accept, resource, served, encoding.include)?;
+    let object = match accept.shape {
+        Shape::Table(version) => {
+            let value: Value = serde_json::from_slice(&served).map_err(|error| failed(&error))?;
+            let asked = Asked { version, include: encoding.include, now: jiff::Timestamp::now() };
+            object::write(accept, &table::event(resource, value, encoding.columns, &asked))?
+        }
+        Shape::Object | Shape::Partial(_) | Shape::PartialList(_) => {
+            object::encode(accept, resource, served, encoding.include)?
+        }
+    };
     Ok(framed(word, &object, accept.format))
 }
 

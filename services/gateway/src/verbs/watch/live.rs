@@ -68,7 +68,7 @@ async fn tell(watch: &Watch, batch: &Batch, at: Revision) -> Result<Revision, St
         }
         stands = event.revision();
         let Some(kind) = event.concerns(&watch.interest, &selects) else { continue };
-        told.push(event.encoded(kind, watch.encoding, resource, store)?);
+        told.push(event.encoded(kind, watch.next_encoding(), resource, store)?);
     }
     match told.len() {
         0 => {}

@@ -13,6 +13,7 @@ pub mod hub;
 mod live;
 mod past;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ const SHORTEST: Duration = Duration::from_secs(1800);
 pub struct Watch {
     pub call: Call,
     pub encoding: Encoding,
+    /// Whether nothing was told yet.
+    pub first: AtomicBool,
     pub selection: Selection,
     pub interest: Interest,
     pub bookmarks: bool,
@@ -60,6 +63,15 @@ pub enum Begin {
     State { snapshot: Snapshot, say_when_done: bool },
     /// What changed after a revision, up to this snapshot.
     Since { revision: Revision, snapshot: Snapshot },
+}
+
+impl Watch {
+    /// How the next event is encoded.
+    fn next_encoding(&self) -> Encoding {
+        let is_table = matches!(self.encoding.accept.shape, Shape::Table(_));
+        let columns = is_table && self.first.swap(false, Ordering::Relaxed);
+        Encoding { columns, ..self.encoding }
+    }
 }
 
 /// The way to the client.
@@ -82,8 +94,17 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let deadline = Instant::now() + options.timeout.unwrap_or_else(lifetime);
     let socket = upgrade::wanted(&call.headers).zip(call.upgrade.take());
     let headers = call.headers.clone();
-    let watch =
-        Watch { call, encoding, selection, interest, bookmarks: options.bookmarks, begin, deadline, out };
+    let watch = Watch {
+        call,
+        encoding,
+        first: AtomicBool::new(true),
+        selection,
+        interest,
+        bookmarks: options.bookmarks,
+        begin,
+        deadline,
+        out,
+    };
     tokio::spawn(live::run(watch, live));
     match socket {
         Some((Wanted::WebSocket, upgrade)) => websocket::events(&headers, upgrade, chunks),
@@ -100,7 +121,7 @@ fn encoding(call: &Call, include: Include) -> Result<Encoding, Status> {
         (Format::Json | Format::Protobuf, _) => true,
     };
     match readable {
-        true => Ok(Encoding { accept: call.accept, include }),
+        true => Ok(Encoding { accept: call.accept, include, columns: false }),
         false => Err(Status::not_acceptable(&SUPPORTED)),
     }
 }

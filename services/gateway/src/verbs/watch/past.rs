@@ -64,7 +64,7 @@ fn state(watch: &Watch, snapshot: &Snapshot) -> Result<(), Stop> {
         }
         let served = store.served(resource, &record.object)?;
         let word = events::word(Kind::Added);
-        chunk.extend_from_slice(&encoding::event(word, served, watch.encoding, resource)?);
+        chunk.extend_from_slice(&encoding::event(word, served, watch.next_encoding(), resource)?);
         chunk = sent_if_large(watch, chunk)?;
     }
     send(watch, chunk)
@@ -77,7 +77,7 @@ fn changes(watch: &Watch, revision: Revision, snapshot: &Snapshot) -> Result<(),
     for change in snapshot.changes_since(revision).map_err(read::refused)? {
         let event = Event::new(change.map_err(|error| failed(&error))?);
         let Some(kind) = event.concerns(&watch.interest, &selects) else { continue };
-        chunk.extend_from_slice(&event.encoded(kind, watch.encoding, resource, store)?);
+        chunk.extend_from_slice(&event.encoded(kind, watch.next_encoding(), resource, store)?);
         chunk = sent_if_large(watch, chunk)?;
     }
     send(watch, chunk)
