@@ -345,15 +345,23 @@ impl Workshop {
         let shop = self.clone();
         tokio::spawn(token.run_until_cancelled_owned(async move {
             let mut schedule = probe::Schedule::new(timing);
-            loop {
-                schedule.next().await;
-                let timeout = Duration::from_secs(timing.timeout_secs);
-                let outcome = run_check(&shop.runtime, &id, &check, timeout).await;
+            let timeout = Duration::from_secs(timing.timeout_secs);
+            let ask = || run_check(&shop.runtime, &id, &check, timeout);
+            let tell = async |outcome| {
                 let input =
                     Input::Probed { container: container.clone(), id: id.clone(), probe: kind, outcome };
-                if shop.inputs.send((uid.clone(), input)).await.is_err() {
-                    return;
-                }
+                shop.inputs.send((uid.clone(), input)).await.is_ok()
+            };
+            schedule.next().await;
+            let first = ask().await;
+            let early = first.is_err() && kind != ProbeKind::Liveness;
+            let mut goes_on = tell(first).await;
+            if early && schedule.ask_early(ask).await {
+                goes_on = tell(Ok(())).await;
+            }
+            while goes_on {
+                schedule.next().await;
+                goes_on = tell(ask().await).await;
             }
         }));
     }

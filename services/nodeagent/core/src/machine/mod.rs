@@ -155,6 +155,7 @@ enum Rubbish {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Telling {
     told: Option<Value>,
+    told_at: Option<Timestamp>,
     under_way: Option<Value>,
     not_before: Option<Timestamp>,
 }

@@ -1,13 +1,13 @@
 //! Telling the API: one write under way per pod, always the newest status, named by the fact that made it worth it.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::status::{IMAGE_ERROR_SHOWN_SECS, only_waits};
 use super::{Action, Cause, Cx, Image, PodMachine, Stage, Step, ToldOutcome, after};
 
-/// A pod that starts sooner is told once, as running; one that takes longer is told as waiting first.
-const WAITING_WORTH_TELLING_MS: i64 = 400;
+/// A pod that starts sooner is told once, as running; one that takes longer is told as waiting, again and again.
+const WAITING_WORTH_TELLING_SECS: i64 = 1;
 
 const RETRY_SECS: i64 = 1;
 /// A gateway may refuse because it hasn't seen the pod yet, or because the pod is gone; the feed will tell which.
@@ -52,12 +52,9 @@ impl PodMachine {
     }
 
     fn is_too_soon(&self, status: &Value, now: Timestamp, step: &mut Step) -> bool {
-        let worth = self
-            .start_time
-            .saturating_add(SignedDuration::from_millis(WAITING_WORTH_TELLING_MS))
-            .expect("milliseconds saturate");
-        let soon =
-            self.telling.told.is_none() && only_waits(status) && worth > now && self.stage == Stage::Up;
+        let since = self.telling.told_at.unwrap_or(self.start_time);
+        let worth = after(since, WAITING_WORTH_TELLING_SECS);
+        let soon = only_waits(status) && worth > now && self.stage == Stage::Up;
         if soon {
             step.look_at(worth);
         }
@@ -79,7 +76,7 @@ impl PodMachine {
         let sent = self.telling.under_way.take();
         self.telling.not_before = None;
         match outcome {
-            ToldOutcome::Done => self.telling.told = sent,
+            ToldOutcome::Done => (self.telling.told, self.telling.told_at) = (sent, Some(now)),
             ToldOutcome::Refused => self.telling.not_before = Some(after(now, REFUSED_RETRY_SECS)),
             ToldOutcome::Later => self.telling.not_before = Some(after(now, RETRY_SECS)),
         }
