@@ -14,6 +14,11 @@ use crate::write::time;
 /// Who owned what stood before the first apply.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
+/// Updaters beyond this many are told apart no longer (`capmanagers.go`, MaxUpdateManagers).
+const UPDATERS_MAX: usize = 10;
+/// Who owns what the oldest of too many updaters changed.
+const ANCIENT: &str = "ancient-changes";
+
 /// A manager is told by its name, by how and through what it writes, and in which version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Manager {
@@ -77,6 +82,7 @@ impl Managers {
     /// Writes the entries in upstream's order: appliers, then updaters, the older first.
     pub(super) fn write(mut self, object: &mut Value) {
         self.0.retain(|(_, owned)| !owned.is_empty());
+        self.forget_the_oldest();
         self.0.sort_by(|(a, _), (b, _)| {
             (a.operation, &a.time, &a.name, &a.subresource).cmp(&(
                 b.operation,
@@ -88,6 +94,23 @@ impl Managers {
         match self.0.is_empty() {
             true => remove(&mut object["metadata"], "managedFields"),
             false => object["metadata"]["managedFields"] = self.0.iter().map(written).collect(),
+        }
+    }
+
+    /// Puts the oldest updaters of a version together while there are too many.
+    fn forget_the_oldest(&mut self) {
+        let is_updater = |manager: &Manager| manager.operation == "Update" && manager.name != ANCIENT;
+        while self.0.iter().filter(|(manager, _)| is_updater(manager)).count() >= UPDATERS_MAX {
+            let updaters = self.0.iter().enumerate().filter(|(_, (manager, _))| is_updater(manager));
+            let oldest =
+                updaters.min_by(|(_, (a, _)), (_, (b, _))| a.time.cmp(&b.time)).map(|(index, _)| index);
+            let Some(oldest) = oldest else { return };
+            let (manager, owned) = self.0.remove(oldest);
+            let ancient =
+                Manager { time: manager.time, ..Manager::updater(ANCIENT, manager.api_version, "") };
+            let before = self.owned_by(&ancient).cloned().unwrap_or_default();
+            self.0.retain(|(other, _)| !other.is(&ancient));
+            self.0.push((ancient, before.with(&owned)));
         }
     }
 

@@ -169,3 +169,20 @@ fn an_apply_without_a_manager_or_with_managed_fields_is_refused() {
         "metadata.managedFields must be nil"
     );
 }
+
+#[test]
+fn the_oldest_of_too_many_updaters_are_put_together() {
+    let mut object = applied(None, web(1), &by("kubectl")).unwrap();
+    for number in 0..30 {
+        let mut after = object.clone();
+        after["metadata"]["labels"][format!("l{number}")] = json!("x");
+        let now = Timestamp::from_second(1_800_000_000 + number).unwrap();
+        track_update(&deployments(), &object, &mut after, &format!("m{number:02}"), "", now);
+        object = after;
+    }
+    let names: Vec<String> = managed(&object).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), 11, "an applier, the ancient ones and nine updaters: {names:?}");
+    assert_eq!((names[1].as_str(), names[10].as_str()), ("Update ancient-changes", "Update m29"));
+    let ancient = &managed(&object)[1].1["f:metadata"]["f:labels"];
+    assert!(ancient["f:l0"].is_object() && ancient["f:l20"].is_object(), "{ancient}");
+}
