@@ -312,7 +312,9 @@ mod tests {
 
     #[test]
     fn every_kind_known_at_build_time_was_published() {
-        for resource in Registry::builtin().resources().iter().filter(|resource| !resource.group.contains("rutter")) {
+        for resource in
+            Registry::builtin().resources().iter().filter(|resource| !resource.group.contains("rutter"))
+        {
             let facts = tables::resource(&resource.group, &resource.version, &resource.plural);
             assert_eq!(facts.map(|facts| facts.kind), Some(resource.kind.as_ref()), "{resource:?}");
             assert!(resource.message.is_some(), "{resource:?}");
