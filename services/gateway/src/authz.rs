@@ -4,6 +4,7 @@
 use rutter_apimachinery::status::{Status, Subject};
 
 use crate::authn::{AUTHENTICATED, User};
+use crate::pages;
 use crate::request::RequestInfo;
 use crate::request::info::Target;
 
@@ -18,6 +19,8 @@ pub fn allow(user: &User, target: &Target, method: &http::Method) -> Result<(), 
     }
     match target {
         Target::Page(path) if is_public(path) => Ok(()),
+        // The token that it brings is asked for there.
+        Target::Resource(info) if is_joining(info, method) => Ok(()),
         Target::Page(path) => Err(no_page(user, path, method)),
         Target::Resource(info) => Err(no_resource(user, info)),
         Target::Unreadable(_) => Err(no_page(user, "", method)),
@@ -28,6 +31,11 @@ fn is_public(path: &str) -> bool {
     PUBLIC
         .iter()
         .any(|public| path.strip_prefix(public).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+fn is_joining(info: &RequestInfo, method: &http::Method) -> bool {
+    let path = (info.group.as_str(), info.resource.as_str(), info.name.as_str());
+    method == http::Method::POST && path == (pages::rutter::GROUP, "join", "")
 }
 
 fn no_page(user: &User, path: &str, method: &http::Method) -> Status {

@@ -11,6 +11,7 @@ use crate::authn::token::Tokens;
 use crate::metrics::Metrics;
 use crate::node::addresses::PodRange;
 use crate::node::dial::Dialler;
+use crate::pages::rutter::tokens::Joining;
 use crate::pins::Pins;
 use crate::service::Ranges;
 use crate::store::Store;
@@ -39,6 +40,8 @@ pub struct Parts {
     /// Where clients reach us: for `kubernetes` Service's endpoints and discovery.
     pub address: IpAddr,
     pub port: u16,
+    /// With it, nodes may join by tokens.
+    pub joining: Option<Joining>,
 }
 
 impl Gateway {

@@ -8,6 +8,7 @@ pub mod authz;
 pub mod body;
 mod bootstrap;
 pub mod chain;
+mod convert;
 pub mod encode;
 mod gateway;
 pub mod listen;
@@ -25,4 +26,5 @@ pub mod subresource;
 pub mod verbs;
 
 pub use gateway::{Gateway, Parts};
+pub use pages::rutter::tokens::Joining;
 pub use start::{Config, Given, StartError, start};

@@ -24,6 +24,7 @@ use crate::node::addresses::PodRange;
 use crate::node::dial::Dialler;
 use crate::node::{commands, feeds};
 use crate::pages::OpenApi;
+use crate::pages::rutter::tokens::Joining;
 use crate::pins::Pins;
 use crate::service::{Ranges, RangesError, sweep};
 use crate::store::Store;
@@ -45,6 +46,8 @@ pub struct Config {
     /// Nodes get their ranges of pod addresses from here.
     pub pod_cidr: String,
     pub bounds: Bounds,
+    /// With it, nodes may join by tokens.
+    pub joining: Option<Joining>,
 }
 
 impl Default for Config {
@@ -57,6 +60,7 @@ impl Default for Config {
             node_ports: (30000, 32767),
             pod_cidr: "10.244.0.0/16".to_owned(),
             bounds: Bounds::default(),
+            joining: None,
         }
     }
 }
@@ -141,6 +145,7 @@ fn gateway(config: &Config, given: &Given, port: u16) -> Result<Gateway, StartEr
         ca_pem: given.keys.authority.certificate_pem().to_owned(),
         address: config.advertise,
         port,
+        joining: config.joining.clone(),
     }))
 }
 
@@ -198,8 +203,9 @@ fn acceptor(config: &Config, keys: &ClusterKeys) -> Result<TlsAcceptor, StartErr
     names.dedup();
     let leaf = keys.authority.server_certificate("kube-apiserver", &names, jiff::Timestamp::now())?;
     let ca = CertificateDer::from_pem_slice(keys.authority.certificate_pem().as_bytes())?;
-    let chain =
-        CertificateDer::pem_slice_iter(leaf.certificate_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+    // The CA goes along, so that a machine which knows but its hash can find it (`pages::rutter::tokens`).
+    let leaf_and_ca = CertificateDer::pem_slice_iter(leaf.certificate_pem.as_bytes()).chain([Ok(ca.clone())]);
+    let chain = leaf_and_ca.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes())?;
     Ok(tls::acceptor(chain, key, &[ca])?)
 }

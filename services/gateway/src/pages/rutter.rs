@@ -8,9 +8,12 @@
 //! | `log?from=&follow=` | facts as JSON lines, from a revision on |
 //! | `top/nodes`, `top/pods` | what nodes and pods use, as the autoscaler last heard |
 //! | `transactions` (POST) | a list of writes, all or none |
+//! | `tokens` (POST) | a one-time token, for who may do everything |
+//! | `join` (POST) | what a node needs to reach NATS, for a token; open to everybody |
 
 mod log;
 mod past;
+pub mod tokens;
 mod top;
 pub mod transactions;
 
@@ -47,7 +50,9 @@ pub async fn serve(
         (&Method::GET, "log", "") => log::serve(gateway, query).await,
         (&Method::GET, "top", what @ ("nodes" | "pods")) => top::serve(gateway, what, query).await,
         (&Method::POST, "transactions", "") => transactions::serve(gateway, user, query, request).await,
-        (_, "revision" | "history" | "why" | "log" | "top" | "transactions", _) => {
+        (&Method::POST, "tokens", "") => tokens::create(gateway, user).await,
+        (&Method::POST, "join", "") => tokens::join(gateway, request).await,
+        (_, "revision" | "history" | "why" | "log" | "top" | "transactions" | "tokens" | "join", _) => {
             Err(super::method_not_allowed())
         }
         _ => Ok(super::no_page()),

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 pub use write::{Intent, Plan, Written};
 
+use crate::convert;
 use bytes::Bytes;
 
 /// The view, the way to the ledger, and the key of what is sealed. Cheap to clone.
@@ -47,6 +48,9 @@ impl Store {
 
     /// An object's bytes as the API serves them: stored bytes, unsealed where they are sealed.
     pub fn served(&self, resource: &Resource, object: &Bytes) -> Result<Bytes, Status> {
+        if !convert::speaks(object, resource) {
+            return convert::respoken(object, resource).map_err(|error| failed(&error));
+        }
         if !resource.sealed {
             return Ok(object.clone());
         }
@@ -63,7 +67,8 @@ impl Store {
         let value: Value = serde_json::from_slice(object).map_err(|error| failed(&error))?;
         match resource.sealed {
             true => self.opened(value),
-            false => Ok(value),
+            false if convert::speaks(object, resource) => Ok(value),
+            false => Ok(convert::spoken(value, resource)),
         }
     }
 

@@ -19,6 +19,7 @@ use rutter_schemas::{Key, Uuid};
 
 use crate::body::Body;
 use crate::chain::Call;
+use crate::convert::stored_group;
 use crate::request::{RequestInfo, Verb};
 use crate::subresource;
 
@@ -76,7 +77,7 @@ impl Call {
 
     pub fn key_of(&self, name: &str) -> Key {
         let namespace = if self.resource.namespaced { self.info.namespace.as_str() } else { "" };
-        Key::new(&self.resource.group, &self.resource.plural, namespace, name)
+        Key::new(stored_group(&self.resource), &self.resource.plural, namespace, name)
     }
 
     /// The resource in messages.

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::get;
 use crate::body::Body;
 use crate::chain::{self, Call};
+use crate::convert;
 use crate::encode::respond;
 use crate::store::{Intent, Plan, Written};
 
@@ -68,8 +69,9 @@ impl Call {
         answer(self, written, warnings)
     }
 
-    /// Makes a draft fit to rest in the log: what is sealed is sealed. Whoever answers with it has to take it before.
-    pub fn sealed(&self, mut draft: Draft) -> Result<Draft, Status> {
+    /// Makes a draft fit to rest in the log: in the words that are stored, and what is sealed is sealed. Whoever answers with it has to take it before.
+    pub fn sealed(&self, draft: Draft) -> Result<Draft, Status> {
+        let mut draft = convert::stored(draft, &self.resource, &self.gateway.registry());
         if self.resource.sealed {
             draft.event.state = state::encode(&self.gateway.store.sealed(&draft.object)?);
         }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rutter_apimachinery::registry::Registry;
-use rutter_gateway::{Config, Gateway, Given};
+use rutter_gateway::{Config, Gateway, Given, Joining};
 use rutter_ledger::core::{Proving, Role as LedgerRole};
 use rutter_ledger::{Ledger, LedgerConfig, Parts};
 use rutter_projection::Options;
@@ -78,7 +78,13 @@ impl Cluster {
             registry,
             metrics: Metrics::new(),
         };
-        let config = Config { listen: "127.0.0.1:0".parse().unwrap(), ..Config::default() };
+        let joining = Joining {
+            authority: server.authority().clone(),
+            nats: server.url(),
+            nats_ca_pem: server.ca().certificate_pem().to_owned(),
+        };
+        let config =
+            Config { listen: "127.0.0.1:0".parse().unwrap(), joining: Some(joining), ..Config::default() };
         let (gateway, address) = rutter_gateway::start(config, given, &api).await.unwrap();
         let cluster = Cluster { gateway, address, keys, shutdown, server, _ledger: ledger, _dir: dir };
         cluster.ready().await;

@@ -9,5 +9,6 @@ mod kubectl;
 mod reads;
 mod stories;
 mod streams;
+mod tokens;
 mod watches;
 mod writes;

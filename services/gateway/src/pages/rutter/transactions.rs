@@ -31,6 +31,7 @@ use crate::Gateway;
 use crate::admission::namespace;
 use crate::authn::User;
 use crate::body::Body;
+use crate::convert::{self, stored_group};
 use crate::request::Query;
 use crate::store::{Intent, Plan, failed};
 use crate::verbs::{Sent, options};
@@ -207,7 +208,7 @@ fn decide(
 
 impl Write {
     fn key(&self) -> Key {
-        Key::new(&self.resource.group, &self.resource.plural, &self.namespace, &self.name)
+        Key::new(stored_group(&self.resource), &self.resource.plural, &self.namespace, &self.name)
     }
 
     /// The draft, or the object that stays as it is.
@@ -253,7 +254,8 @@ impl Write {
         }
     }
 
-    fn sealed(&self, gateway: &Gateway, mut draft: Draft) -> Result<Draft, Status> {
+    fn sealed(&self, gateway: &Gateway, draft: Draft) -> Result<Draft, Status> {
+        let mut draft = convert::stored(draft, &self.resource, &gateway.registry());
         if self.resource.sealed {
             draft.event.state = state::encode(&gateway.store.sealed(&draft.object)?);
         }

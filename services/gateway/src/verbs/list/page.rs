@@ -6,6 +6,7 @@ use rutter_projection::{Error, IndexKey, ListQuery, Record, Snapshot};
 use rutter_schemas::{Key, Meta, Revision};
 
 use crate::chain::Call;
+use crate::convert::stored_group;
 use crate::request::options::ListOptions;
 
 /// A limited page is cut here, so that a thousand large objects don't fill the memory; the client goes on by its token.
@@ -24,7 +25,7 @@ pub struct Selection {
 
 impl Selection {
     pub fn of(call: &Call, options: &ListOptions) -> Selection {
-        let mut query = ListQuery::of(&call.resource.group, &call.resource.plural);
+        let mut query = ListQuery::of(stored_group(&call.resource), &call.resource.plural);
         if call.resource.namespaced && !call.info.namespace.is_empty() {
             query = query.namespace(&call.info.namespace);
         } else if let Some(namespace) = options.fields.required("metadata.namespace") {

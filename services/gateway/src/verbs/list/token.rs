@@ -9,6 +9,7 @@ use rutter_schemas::{Key, Revision};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Call;
+use crate::convert::stored_group;
 
 /// How long a token holds, in seconds (upstream: etcd's compaction interval).
 const HOLDS_SECONDS: i64 = 300;
@@ -95,7 +96,7 @@ impl Token {
         if !call.info.namespace.is_empty() && call.resource.namespaced && namespace != call.info.namespace {
             return Err(foreign());
         }
-        Ok(Key::new(&call.resource.group, &call.resource.plural, namespace, name))
+        Ok(Key::new(stored_group(&call.resource), &call.resource.plural, namespace, name))
     }
 
     pub fn has_expired(&self, now: i64) -> bool {

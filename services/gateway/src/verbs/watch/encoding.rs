@@ -1,5 +1,7 @@
 //! Watch events as text: a line of JSON, or a length and a protobuf message.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use bytes::{BufMut, Bytes, BytesMut};
 use rutter_apimachinery::protobuf;
 use rutter_apimachinery::registry::Resource;
@@ -17,8 +19,17 @@ use crate::store::failed;
 pub struct Encoding {
     pub accept: Accept,
     pub include: Include,
+    /// Stands for the group and version that the watch speaks of.
+    pub spoken: u64,
     /// Whether a Table says its columns: upstream's first event of a watch does, the others don't.
     pub columns: bool,
+}
+
+/// A number that stands for a resource's group and version, so that an encoding stays small enough to compare often.
+pub(super) fn spoken(resource: &Resource) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&resource.group, &resource.version).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// One event around an object as served.

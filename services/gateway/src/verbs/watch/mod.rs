@@ -30,6 +30,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::list::Selection;
 use crate::body::{self, Body, BodyError};
 use crate::chain::Call;
+use crate::convert::stored_group;
 use crate::encode::{object, respond};
 use crate::request::accept::SUPPORTED;
 use crate::request::options::{At, ListOptions};
@@ -87,7 +88,7 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let selection = Selection::of(&call, &options);
     let interest = interest(&call, &options);
     // Subscribed before the snapshot is taken, so that nothing falls between them.
-    let live = call.gateway.hub.subscribe(&call.resource.group, &call.resource.plural);
+    let live = call.gateway.hub.subscribe(stored_group(&call.resource), &call.resource.plural);
     let begin = begin(&call, &options).await?;
 
     let (out, chunks) = mpsc::channel(WAITING);
@@ -121,7 +122,12 @@ fn encoding(call: &Call, include: Include) -> Result<Encoding, Status> {
         (Format::Json | Format::Protobuf, _) => true,
     };
     match readable {
-        true => Ok(Encoding { accept: call.accept, include, columns: false }),
+        true => Ok(Encoding {
+            accept: call.accept,
+            include,
+            spoken: encoding::spoken(&call.resource),
+            columns: false,
+        }),
         false => Err(Status::not_acceptable(&SUPPORTED)),
     }
 }
@@ -133,7 +139,7 @@ fn interest(call: &Call, options: &ListOptions) -> Interest {
         name => Some(name.to_owned()),
     };
     Interest {
-        group: call.resource.group.to_string(),
+        group: stored_group(&call.resource).to_owned(),
         resource: call.resource.plural.to_string(),
         namespace: namespaced.then(|| call.info.namespace.clone()),
         name,
