@@ -51,6 +51,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ImageCommand,
     },
+    /// Write the keys, certificates, credentials and configurations of servers of NATS that run apart
+    #[command(alias = "broker")]
+    NatsSetup(crate::service::BrokerArgs),
     /// Print a one-time token for `rutter join`
     Token,
     /// Print the completions of a shell

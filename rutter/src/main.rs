@@ -49,6 +49,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Get(args) => history::get(&client()?, args).await,
         Command::Watch(args) => history::watch(&client()?, args).await,
         Command::Top(args) => top::top(&client()?, args).await,
+        Command::NatsSetup(args) => service::nats_setup(&args),
         Command::Token => token::token(&client()?).await,
         Command::Image { command: ImageCommand::Load { file, data } } => up::load_image(&file, &data).await,
         Command::Completions { shell } => {

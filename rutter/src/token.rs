@@ -11,9 +11,15 @@ use crate::print;
 #[derive(Deserialize)]
 struct Token {
     token: String,
+    /// RFC 3339.
+    expires: String,
 }
 
 pub(crate) async fn token(client: &Client) -> Result<()> {
-    let token: Token = client.json(Method::POST, "/apis/rutter.dev/v1/tokens", Some(&json!({}))).await?;
-    print::line(&token.token)
+    let made: Token = client.json(Method::POST, "/apis/rutter.dev/v1/tokens", Some(&json!({}))).await?;
+    eprintln!(
+        "  good for one machine, until {}: rutter join https://<this cluster's API> --token …",
+        made.expires
+    );
+    print::line(&made.token)
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rutter_ledger::core::Proving;
 use rutter_ledger::{Ledger, LedgerConfig, Parts};
+use rutter_runtime::jwt::Authority;
 use rutter_runtime::metrics::Metrics;
 use rutter_runtime::nats;
-use rutter_runtime::pki::cluster;
+use rutter_runtime::pki::{LocalCa, cluster};
 use rutter_runtime::roles::Role;
 use rutter_runtime::seal::SealKey;
 use rutter_runtime::shutdown::Shutdown;
@@ -94,6 +95,7 @@ pub(crate) async fn gateway(args: GatewayArgs) -> Result<()> {
             listen: args.listen,
             advertise: args.advertise,
             names: args.names.clone(),
+            joining: joining(&args)?,
             ..rutter_gateway::Config::default()
         };
         let given = ground.to_gateway(data, keys.clone());
@@ -107,6 +109,14 @@ pub(crate) async fn gateway(args: GatewayArgs) -> Result<()> {
     .await
 }
 
+/// How nodes join, when this gateway was given the keys.
+fn joining(args: &GatewayArgs) -> Result<Option<rutter_gateway::Joining>> {
+    let Some(keys) = &args.nats_keys else { return Ok(None) };
+    let (authority, ca) = (Authority::open(keys)?, LocalCa::open(keys)?);
+    let nats_ca_pem = ca.certificate_pem().to_owned();
+    Ok(Some(rutter_gateway::Joining { authority, nats: args.common.nats.clone(), nats_ca_pem }))
+}
+
 /// `rutter ledger`
 pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
     if let Some(LedgerCommand::Verify { cluster }) = &args.command {
@@ -118,12 +128,17 @@ pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
         let replicas = if args.replicas == "3" { Replicas::Three } else { Replicas::One };
         let settings = StreamSettings { replicas, max_bytes: args.max_log_gib << 30 };
         let stream = ensure_stream(client, &settings).await?;
-        let config = super::connection(&args.common.nats, args.common.nats_creds.as_deref(), args.common.nats_ca.as_deref())?;
+        let config = super::connection(
+            &args.common.nats,
+            args.common.nats_creds.as_deref(),
+            args.common.nats_ca.as_deref(),
+        )?;
         let log = shutdown.stage("log");
         // A ledger opens no secret; the key it is given is its own, and seals nothing.
         let seal = SealKey::from_bytes(&[0; 32]);
         let projection = args.common.data.join("projection");
-        let (ground, inbox) = Ground::lay(&config, &Role::Ledger, &projection, LedgerPlace::Here, seal, &log).await?;
+        let (ground, inbox) =
+            Ground::lay(&config, &Role::Ledger, &projection, LedgerPlace::Here, seal, &log).await?;
         super::check_log(&ground.view).await?;
         let config = LedgerConfig {
             name: args.name.clone().map_or_else(super::host_name, Ok)?,
@@ -217,4 +232,3 @@ pub(crate) async fn nodeagent(args: NodeagentArgs) -> Result<()> {
     })
     .await
 }
-

@@ -50,6 +50,9 @@ pub(crate) struct GatewayArgs {
     /// Further names that clients know it by
     #[arg(long = "name", value_name = "NAME")]
     pub(crate) names: Vec<String>,
+    /// The keys that sign credentials for NATS (DIR/keys of `rutter nats-setup`), so that nodes may join by tokens
+    #[arg(long, value_name = "DIR")]
+    pub(crate) nats_keys: Option<PathBuf>,
     /// Write an operator's kubeconfig here, for the server https://<first name or address>:<port>
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -135,9 +138,9 @@ pub(crate) struct NodeagentArgs {
 pub(crate) struct JoinArgs {
     /// The API of the cluster, such as https://10.0.0.1:6443
     pub(crate) server: String,
-    /// What `rutter token` printed
+    /// What `rutter token` printed; not needed any more by a machine that has joined
     #[arg(long, value_name = "TOKEN")]
-    pub(crate) token: String,
+    pub(crate) token: Option<String>,
     #[command(flatten)]
     pub(crate) node: NodeagentArgs,
 }

@@ -2,9 +2,11 @@
 
 mod alone;
 mod args;
+mod broker;
 mod controllers;
 mod join;
 pub(crate) mod node;
+mod pin;
 mod verify;
 
 use std::path::Path;
@@ -16,12 +18,14 @@ use rutter_runtime::view::{Health, View};
 
 pub(crate) use alone::{autoscaler, gateway, ledger, nodeagent, placement, replicator};
 pub(crate) use args::{ControllerArgs, GatewayArgs, JoinArgs, LedgerArgs, NodeagentArgs};
+pub(crate) use broker::{BrokerArgs, setup as nats_setup};
 pub(crate) use controllers::start as start_controllers;
 pub(crate) use join::join;
 
 /// How to reach NATS by an address and files.
 pub(crate) fn connection(url: &str, creds: Option<&Path>, ca: Option<&Path>) -> Result<NatsConfig> {
-    let raw = RawNatsConfig { url: url.to_owned(), creds: creds.map(Path::to_owned), ca: ca.map(Path::to_owned) };
+    let raw =
+        RawNatsConfig { url: url.to_owned(), creds: creds.map(Path::to_owned), ca: ca.map(Path::to_owned) };
     raw.validate().map_err(|mistakes| anyhow::anyhow!(mistakes.join("; ")))
 }
 

@@ -51,7 +51,8 @@ async fn stopped(dir: &Path) -> Result<()> {
 
 /// The log of a cluster that runs, with what this machine keeps of it, unless a service is using that.
 async fn running(common: &CommonArgs) -> Result<()> {
-    let connection = super::connection(&common.nats, common.nats_creds.as_deref(), common.nats_ca.as_deref())?;
+    let connection =
+        super::connection(&common.nats, common.nats_creds.as_deref(), common.nats_ca.as_deref())?;
     against(&connection, &Role::Ledger, &common.data.join("projection"), &std::env::temp_dir()).await
 }
 
@@ -101,15 +102,25 @@ fn kept(dir: &Path) -> Result<Kept> {
 /// Prints what came out; an error if that isn't well.
 fn told(report: &Report, kept: &Kept, projection: &Path) -> Result<()> {
     let Report { frames, events, revision, hash, rows, .. } = report;
-    print::line(&format!("log         the chain holds: {frames} frames, {events} events, up to revision {revision}"))?;
+    print::line(&format!(
+        "log         the chain holds: {frames} frames, {events} events, up to revision {revision}"
+    ))?;
     print::line(&format!("last frame  sha256:{hash}"))?;
     let place = projection.display();
     match kept {
-        Kept::Nothing => print::line(&format!("projection  none in {place}; one was made of the log: {rows} rows")),
-        Kept::InUse => print::line(&format!("projection  {place} is in use, so it was not compared: stop its service first")),
+        Kept::Nothing => {
+            print::line(&format!("projection  none in {place}; one was made of the log: {rows} rows"))
+        }
+        Kept::InUse => print::line(&format!(
+            "projection  {place} is in use, so it was not compared: stop its service first"
+        )),
         Kept::Here(..) if report.differs.is_empty() => {
             let behind = frames - report.kept_at;
-            let at = if behind == 0 { String::new() } else { format!(", at frame {} ({behind} behind)", report.kept_at) };
+            let at = if behind == 0 {
+                String::new()
+            } else {
+                format!(", at frame {} ({behind} behind)", report.kept_at)
+            };
             print::line(&format!("projection  {place} equals the log byte for byte: {rows} rows{at}"))
         }
         Kept::Here(..) => {
@@ -122,7 +133,8 @@ fn told(report: &Report, kept: &Kept, projection: &Path) -> Result<()> {
 }
 
 fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("  {bar:40} {human_pos}/{human_len} frames, {per_sec}, {eta} to go");
+    let style =
+        ProgressStyle::with_template("  {bar:40} {human_pos}/{human_len} frames, {per_sec}, {eta} to go");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

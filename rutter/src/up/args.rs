@@ -1,6 +1,6 @@
 //! What `rutter up` and `rutter down` take.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +29,9 @@ pub(crate) struct UpArgs {
     /// The address that the API listens on
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub(crate) listen: IpAddr,
+    /// Where our own nats-server listens, for nodes on other machines: an address of this one, such as 10.0.0.1:4222
+    #[arg(long, default_value = "127.0.0.1:0", conflicts_with = "nats", value_name = "ADDRESS:PORT")]
+    pub(crate) nats_listen: SocketAddr,
     /// Use this NATS instead of a nats-server of our own, such as nats://nats-1:4222
     #[arg(long, value_name = "URL")]
     pub(crate) nats: Option<String>,

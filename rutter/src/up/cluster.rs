@@ -61,10 +61,15 @@ impl Broker {
         if args.nats.is_some() {
             return Ok(Broker(None));
         }
+        // Others reach it by this address, and its certificate is for it.
+        anyhow::ensure!(
+            !args.nats_listen.ip().is_unspecified(),
+            "--nats-listen takes one address of this machine"
+        );
         progress.step("starting nats-server");
         let config = ServerConfig {
             data_dir: home.root().to_owned(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: args.nats_listen,
             binary: None,
             max_store_bytes: max_log_bytes(args, home)?,
         };
@@ -79,6 +84,17 @@ impl Broker {
             }
             (None, None) => anyhow::bail!("there is no broker"),
         }
+    }
+
+    /// How nodes of other machines join, when the broker is ours.
+    fn joining(&self) -> Option<rutter_gateway::Joining> {
+        let server = self.0.as_ref()?;
+        let nats_ca_pem = server.ca().certificate_pem().to_owned();
+        Some(rutter_gateway::Joining {
+            authority: server.authority().clone(),
+            nats: server.url(),
+            nats_ca_pem,
+        })
     }
 
     /// How the ledger proves that it leads: with our own server under our own lock, nobody else can append.
@@ -202,6 +218,7 @@ async fn api(
     let config = rutter_gateway::Config {
         listen: SocketAddr::new(args.listen, args.port),
         advertise,
+        joining: broker.joining(),
         ..rutter_gateway::Config::default()
     };
     let given = ground.to_gateway(data, keys.clone());

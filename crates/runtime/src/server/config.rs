@@ -10,6 +10,9 @@ use crate::files::{PRIVATE, PUBLIC, write_atomically};
 use crate::jwt::Authority;
 use crate::pki::LocalCa;
 
+/// The name of a server that is alone.
+const ALONE: &str = "rutter";
+
 /// Writes configuration and certificates below `home`; returns the configuration's path.
 pub(super) fn write(
     home: &Path,
@@ -18,8 +21,8 @@ pub(super) fn write(
     ca: &LocalCa,
 ) -> Result<PathBuf, ServerError> {
     let mut reached_as = vec![server.listen.ip().to_string()];
-    reached_as.extend(server.member.iter().flat_map(|member| member.reached_as.clone()));
-    let leaf = ca.server_certificate(server.name(), &reached_as)?;
+    reached_as.extend_from_slice(server.reached_as);
+    let leaf = ca.server_certificate(server.name, &reached_as)?;
     let put = |name: &str, bytes: &[u8], mode| {
         let path = home.join(name);
         write_atomically(&path, bytes, mode)
@@ -34,14 +37,35 @@ pub(super) fn write(
 
 /// What one server's configuration says.
 pub(super) struct Settings<'a> {
+    pub(super) name: &'a str,
     pub(super) listen: SocketAddr,
+    /// Further names of it.
+    pub(super) reached_as: &'a [String],
+    /// Where it keeps the log.
+    pub(super) store: &'a Path,
     pub(super) max_store_bytes: u64,
-    pub(super) member: Option<&'a Member>,
+    pub(super) cluster: Option<Routes<'a>>,
 }
 
-impl Settings<'_> {
-    fn name(&self) -> &str {
-        self.member.map_or("rutter", |member| &member.name)
+/// How a server meets the others.
+pub(super) struct Routes<'a> {
+    pub(super) listen: SocketAddr,
+    pub(super) to: &'a [String],
+}
+
+impl<'a> Settings<'a> {
+    /// A server alone, or one of several.
+    pub(super) fn of(
+        listen: SocketAddr,
+        store: &'a Path,
+        max_store_bytes: u64,
+        member: Option<&'a Member>,
+    ) -> Settings<'a> {
+        let alone = Settings { name: ALONE, listen, reached_as: &[], store, max_store_bytes, cluster: None };
+        let Some(member) = member else { return alone };
+        let routes = Routes { listen: member.listen, to: &member.routes };
+        let cluster = (!member.routes.is_empty()).then_some(routes);
+        Settings { name: &member.name, reached_as: &member.reached_as, cluster, ..alone }
     }
 }
 
@@ -55,9 +79,9 @@ pub(super) fn free_port(listen: SocketAddr) -> std::io::Result<SocketAddr> {
 
 /// `sync_interval: always` is what makes an acknowledgement mean "on disk", alone and in a cluster.
 fn text(home: &Path, server: &Settings<'_>, access: &str) -> String {
-    let (name, listen, max_store_bytes) = (server.name(), server.listen, server.max_store_bytes);
-    let cluster = server.member.map(|member| cluster(home, member)).unwrap_or_default();
-    let home = home.display();
+    let Settings { name, listen, max_store_bytes, .. } = server;
+    let cluster = server.cluster.as_ref().map(|routes| cluster(home, routes)).unwrap_or_default();
+    let (home, store) = (home.display(), server.store.display());
     let payload = limits::SERVER_PAYLOAD;
     format!(
         "# Written at every start: changes are lost.\n\
@@ -66,7 +90,7 @@ fn text(home: &Path, server: &Settings<'_>, access: &str) -> String {
          max_payload: {payload}\n\
          write_deadline: \"10s\"\n\
          max_pending: 268435456\n\
-         jetstream {{\n  store_dir: \"{home}/store\"\n  sync_interval: always\n  \
+         jetstream {{\n  store_dir: \"{store}\"\n  sync_interval: always\n  \
          max_memory_store: 67108864\n  max_file_store: {max_store_bytes}\n}}\n\
          tls {{\n  cert_file: \"{home}/server.crt\"\n  key_file: \"{home}/server.key\"\n  timeout: 5\n}}\n\
          {cluster}{access}"
@@ -74,14 +98,13 @@ fn text(home: &Path, server: &Settings<'_>, access: &str) -> String {
 }
 
 /// Routes to the other servers, each side shown to the other by certificates of the same CA.
-fn cluster(home: &Path, member: &Member) -> String {
-    let home = home.display();
-    let routes: Vec<String> = member.routes.iter().map(|route| format!("\"nats://{route}\"")).collect();
+fn cluster(home: &Path, routes: &Routes<'_>) -> String {
+    let (home, listen) = (home.display(), routes.listen);
+    let routes: Vec<String> = routes.to.iter().map(|route| format!("\"nats://{route}\"")).collect();
     format!(
-        "cluster {{\n  name: rutter\n  listen: \"{}\"\n  routes: [{}]\n  tls {{\n    \
+        "cluster {{\n  name: rutter\n  listen: \"{listen}\"\n  routes: [{}]\n  tls {{\n    \
          cert_file: \"{home}/server.crt\"\n    key_file: \"{home}/server.key\"\n    \
          ca_file: \"{home}/ca.crt\"\n    verify: true\n    timeout: 5\n  }}\n}}\n",
-        member.listen,
         routes.join(", "),
     )
 }

@@ -178,11 +178,31 @@ async fn start(
     let lock = version.and(Ok(lock?))?;
     let (authority, ca) = (Authority::open(keys)?, LocalCa::open(keys)?);
     let listen = config::free_port(config.listen).map_err(files)?;
-    let settings = config::Settings { listen, max_store_bytes: config.max_store_bytes, member };
+    let store = home.join("store");
+    let settings = config::Settings::of(listen, &store, config.max_store_bytes, member);
     let file = config::write(&home, &settings, &authority, &ca)?;
     let child = child::Launch { binary, file, home, lock, listen };
     let (state, supervisor, stop) = child.supervise().await?;
     Ok(EmbeddedServer { authority, ca, listen, state, stop, supervisor })
+}
+
+/// Writes what a server reads that somebody else runs: `nats-server.conf` in `home` and the certificates beside it,
+/// named there by their paths. Returns the configuration's path. A member without routes is alone.
+///
+/// # Errors
+/// When files can't be written, or the keys of the member can't be used.
+pub fn write_files(
+    home: &Path,
+    store: &Path,
+    listen: SocketAddr,
+    max_store_bytes: u64,
+    member: &Member,
+) -> Result<PathBuf, ServerError> {
+    let files = |source| ServerError::Files { path: home.into(), source };
+    crate::files::create_private_dir(home).map_err(files)?;
+    let (authority, ca) = (Authority::open(&member.keys)?, LocalCa::open(&member.keys)?);
+    let settings = config::Settings::of(listen, store, max_store_bytes, Some(member));
+    config::write(home, &settings, &authority, &ca)
 }
 
 /// The nats-server to run: `given`, else [`BINARY_ENV`], else the first on the `PATH`.
