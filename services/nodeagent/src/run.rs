@@ -114,7 +114,7 @@ async fn run_node(
         spawn(Box::pin(watch_containerd(cfg.clone(), paths.clone(), process)));
     }
     spawn(Box::pin(tell_node(cfg.clone(), facts.clone(), commands, runtime.clone())));
-    spawn(Box::pin(tell_stats(cfg.node_name.clone(), questions.clone(), stats_to)));
+    spawn(Box::pin(tell_stats(cfg.node_name.clone(), runtime.clone(), questions.clone(), stats_to)));
     if let Some(data) = data {
         spawn(Box::pin(crate::stream::serve(data, cfg.node_name.clone(), paths, runtime, questions)));
     }
@@ -136,8 +136,8 @@ async fn run_simulated(
     let stats_to = near.stats.clone();
     let booted = boot_sim(&cfg, index, near);
     let facts = Arc::new(booted.agent.node.facts().clone());
+    let beats = tell_stats(cfg.node_name.clone(), booted.runtime.clone(), booted.questions, stats_to);
     let told = tell_node(cfg.clone(), NodeFacts::clone(&facts), booted.commands, booted.runtime);
-    let beats = tell_stats(cfg.node_name.clone(), booted.questions, stats_to);
     tokio::select! {
         // It programs no Services.
         carried = nats::carry(line, &cfg.node_name, &[Feed::Own], far, shutdown.clone()) => carried?,
@@ -212,7 +212,13 @@ async fn retry(commands: &Commands, command: NodeCommand) {
     }
 }
 
-async fn tell_stats(node: String, questions: mpsc::Sender<Question>, to: mpsc::Sender<NodeStats>) {
+/// Measures what runs, tells it, and keeps its logs short.
+async fn tell_stats(
+    node: String,
+    runtime: Runtime,
+    questions: mpsc::Sender<Question>,
+    to: mpsc::Sender<NodeStats>,
+) {
     let mut sampler = stats::Sampler::default();
     let mut tick = tokio::time::interval(STATS_EVERY);
     loop {
@@ -225,8 +231,14 @@ async fn tell_stats(node: String, questions: mpsc::Sender<Question>, to: mpsc::S
             return;
         }
         let Ok(pods) = wait.await else { return };
+        let ids: Vec<String> = pods.iter().flat_map(|pod| pod.containers.values().cloned()).collect();
         if to.send(sampler.sample(&node, pods)).await.is_err() {
             return;
+        }
+        for id in ids {
+            if let Err(why) = runtime.rotate_log(&id).await {
+                tracing::warn!(container = id, why, "a log could not be put aside");
+            }
         }
     }
 }

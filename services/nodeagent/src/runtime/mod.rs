@@ -128,6 +128,14 @@ impl Runtime {
         }
     }
 
+    /// Keeps a container's log from filling the disk.
+    pub(crate) async fn rotate_log(&self, id: &str) -> Result<(), String> {
+        match self {
+            Runtime::Cri(cri) => cri.rotate_log(id).await,
+            Runtime::Sim(_) => Ok(()),
+        }
+    }
+
     /// Why no pod can be started now, if so.
     pub(crate) async fn trouble(&self) -> Option<String> {
         match self {

@@ -8,13 +8,10 @@ use crate::volumes;
 
 use super::backoff::go_duration;
 use super::check::check;
-use super::{
-    Action, Cause, Cx, Exit, HostsFile, Image, PodMachine, Rubbish, Running, Sandbox, SandboxFacts, Severity,
-    Stage, State, Step, after,
-};
+use super::{Action, Cause, Cx, HostsFile, Image, PodMachine, Rubbish, Sandbox, Severity, State, Step};
 
 /// kubelet's own retries of a mount and a sandbox come about this fast.
-const RETRY_SECS: i64 = 2;
+pub(super) const RETRY_SECS: i64 = 2;
 
 impl PodMachine {
     pub(super) fn keep_up(&mut self, cx: Cx<'_>, now: Timestamp, step: &mut Step) {
@@ -240,124 +237,6 @@ impl PodMachine {
         }
         self.complained.clone_from(&message);
         step.record(Severity::Warning, reason, message, container);
-    }
-
-    pub(super) fn volumes_ready(&mut self) {
-        self.volumes.ready = self.volumes.preparing.take();
-        self.volumes.retry_at = None;
-    }
-
-    pub(super) fn volumes_failed(&mut self, message: String, now: Timestamp) {
-        self.volumes.preparing = None;
-        self.volumes.retry_at = Some(after(now, RETRY_SECS));
-        self.warn("FailedMount", message, "");
-    }
-
-    pub(super) fn sandbox_ready(&mut self, facts: SandboxFacts) {
-        match self.stage {
-            Stage::Up | Stage::StoppingContainers | Stage::StoppingSandbox => {
-                self.pod_ips.clone_from(&facts.ips);
-                self.sandbox = Sandbox::Ready(facts);
-            }
-            _ => self.rubbish.push(Rubbish::Sandbox(facts.id)),
-        }
-    }
-
-    pub(super) fn sandbox_failed(&mut self, message: String, now: Timestamp) {
-        self.warn("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {message}"), "");
-        self.sandbox = Sandbox::Failed { retry_at: after(now, RETRY_SECS) };
-        self.sandbox_attempt += 1;
-    }
-
-    /// Its network is gone with it: containers must not live on, and the pod begins anew in another sandbox.
-    pub(super) fn sandbox_gone(&mut self, id: &str) {
-        match &self.sandbox {
-            Sandbox::Ready(facts) if facts.id == id && self.stage == Stage::Up => {
-                self.sandbox = Sandbox::Stopping { id: id.to_owned(), asked: false };
-            }
-            Sandbox::Ready(facts) if facts.id == id => self.sandbox = Sandbox::Stopped { id: id.to_owned() },
-            Sandbox::Stopping { id: known, .. } if known == id => {
-                self.sandbox = Sandbox::Stopped { id: id.to_owned() };
-                if self.stage == Stage::Up {
-                    self.sandbox_attempt += 1;
-                    self.initialised = false;
-                    self.forget_init_containers();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn forget_init_containers(&mut self) {
-        let pod = self.pod.clone();
-        for spec in &pod.spec.init_containers {
-            let Some(container) = self.containers.get_mut(&spec.name) else { continue };
-            if container.state == State::Exited {
-                container.state = State::Idle;
-                container.restarts += 1;
-            }
-        }
-    }
-
-    pub(super) fn image_ready(&mut self, name: &str, image_ref: String) {
-        if let Some(container) = self.containers.get_mut(name) {
-            container.image = Image::Ready(image_ref);
-            container.image_backoff.reset();
-        }
-    }
-
-    pub(super) fn image_failed(&mut self, name: &str, reason: String, message: String, now: Timestamp) {
-        self.warn("Failed", format!("Failed to pull image: {message}"), name);
-        if let Some(container) = self.containers.get_mut(name) {
-            container.image = Image::Failed(super::ImageFailure { reason, message, at: now });
-            if container.image_backoff.delay_secs() == 0 {
-                container.image_backoff.retried(now);
-            }
-        }
-    }
-
-    pub(super) fn started(&mut self, name: &str, id: String, image_id: String, at: Timestamp) {
-        let pod = self.pod.clone();
-        let Some(spec) = pod.container(name) else { return };
-        self.note("Started", format!("Started container {name}"), name);
-        let Some(container) = self.containers.get_mut(name) else { return };
-        let in_hook = spec.lifecycle.post_start.is_some();
-        container.image_id = image_id;
-        container.image_named.clone_from(&spec.image);
-        container.start_backoff.reset();
-        container.crash_told = None;
-        container.tallies = super::container::Tallies::default();
-        container.probing.clear();
-        container.state =
-            State::Running(Running { id, started_at: at, in_hook, stop_after: None, doomed: None });
-    }
-
-    pub(super) fn start_failed(&mut self, name: &str, reason: String, message: String, now: Timestamp) {
-        self.warn("Failed", format!("Error: {message}"), name);
-        let Some(container) = self.containers.get_mut(name) else { return };
-        if container.start_backoff.delay_secs() == 0 {
-            container.start_backoff.retried(now);
-        }
-        let retry_at = container.start_backoff.until(now);
-        container.start_backoff.retried(now);
-        container.image = Image::Unknown;
-        container.state = State::Failed { reason, message, retry_at: Some(retry_at) };
-    }
-
-    pub(super) fn exited(&mut self, name: &str, exit: Exit) {
-        if let Some(container) = self.current(name, &exit.id) {
-            container.exited(exit);
-        }
-    }
-
-    pub(super) fn hook_ended(&mut self, name: &str, id: &str, error: Option<String>) {
-        let grace_secs = self.pod.spec.grace_secs();
-        let Some(container) = self.current(name, id) else { return };
-        let State::Running(running) = &mut container.state else { return };
-        running.in_hook = false;
-        let Some(why) = error else { return };
-        running.doomed = Some(grace_secs);
-        self.warn("FailedPostStartHook", format!("PostStartHook failed: {why}"), name);
     }
 
     /// Asks for the `postStart` hook of each container that has just started.

@@ -14,10 +14,13 @@
 mod adopt;
 mod backoff;
 mod check;
+mod conditions;
 mod container;
 mod end;
+mod happened;
 mod io;
 mod keep;
+mod phase;
 mod probing;
 mod status;
 mod tell;

@@ -1,4 +1,4 @@
-//! A pod's status, as kubelet computes it: containers, phase, conditions, addresses.
+//! A pod's status, as kubelet computes it: its containers and addresses. Phase and conditions have files of their own.
 
 use std::net::IpAddr;
 
@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::resources;
-use crate::view::{Condition, Container as Spec, RestartPolicy};
+use crate::view::Container as Spec;
 
-use super::{Cause, Container, Cx, Exit, Image, ImageFailure, PodMachine, Sandbox, Stage, State, after};
+use super::{Cause, Container, Cx, Exit, Image, ImageFailure, PodMachine, Stage, State, after};
 
 /// How long an image's failure is told as such before it is told as a back-off.
 pub(super) const IMAGE_ERROR_SHOWN_SECS: i64 = 1;
 
 /// A container's state as users see it.
 #[derive(Clone, Debug, PartialEq)]
-enum Shown<'a> {
+pub(super) enum Shown<'a> {
     Waiting {
         reason: String,
         message: String,
@@ -100,7 +100,7 @@ impl PodMachine {
     }
 
     /// The state, and the exit that `lastState` tells.
-    fn shown<'a>(
+    pub(super) fn shown<'a>(
         &'a self,
         spec: &Spec,
         container: &'a Container,
@@ -137,231 +137,6 @@ impl PodMachine {
         }
         let message = container.crash_told.clone()?;
         Some(Shown::Waiting { reason: "CrashLoopBackOff".to_owned(), message })
-    }
-
-    /// `getPhase` of kubelet.
-    pub(super) fn phase(&self, now: Timestamp) -> &'static str {
-        match self.pod.status.phase.as_deref() {
-            Some("Succeeded") => return "Succeeded",
-            Some("Failed") => return "Failed",
-            _ => {}
-        }
-        let has_ended = self.stage >= Stage::StoppingSandbox;
-        if self.ending.as_ref().is_some_and(|ending| matches!(ending.cause, Cause::Failed { .. }))
-            && has_ended
-        {
-            return "Failed";
-        }
-        let init = self.init_tally(now);
-        if init.failed && self.restart_policy() == RestartPolicy::Never {
-            return "Failed";
-        }
-        let tally = self.tally(now);
-        if init.pending && !has_ended && tally.running + tally.stopped == 0 || tally.waiting > 0 {
-            return "Pending";
-        }
-        if tally.running > 0 {
-            return "Running";
-        }
-        if tally.stopped == 0 {
-            return "Pending";
-        }
-        let all_well = tally.succeeded == tally.stopped;
-        match self.restart_policy() {
-            _ if has_ended => {
-                if all_well {
-                    "Succeeded"
-                } else {
-                    "Failed"
-                }
-            }
-            RestartPolicy::Always => "Running",
-            _ if all_well => "Succeeded",
-            RestartPolicy::Never => "Failed",
-            RestartPolicy::OnFailure => "Running",
-        }
-    }
-
-    fn init_tally(&self, now: Timestamp) -> InitTally {
-        let mut tally = InitTally::default();
-        for spec in &self.pod.spec.init_containers {
-            let Some(container) = self.containers.get(&spec.name) else { continue };
-            if spec.is_sidecar() {
-                tally.pending |= !container.is_started(spec) && !self.initialised;
-                continue;
-            }
-            match self.shown(spec, container, now) {
-                (Shown::Terminated(exit), _) if exit.code == 0 => {}
-                (Shown::Terminated(_), _) => {
-                    tally.failed = true;
-                    tally.pending = true;
-                }
-                (Shown::Recorded(_), _) => {}
-                _ => tally.pending |= !self.initialised,
-            }
-        }
-        tally
-    }
-
-    fn tally(&self, now: Timestamp) -> MainTally {
-        let mut tally = MainTally::default();
-        for spec in &self.pod.spec.containers {
-            let Some(container) = self.containers.get(&spec.name) else { continue };
-            match self.shown(spec, container, now) {
-                (Shown::Running { .. }, _) => tally.running += 1,
-                (Shown::Terminated(exit), _) => tally.stop(exit.code == 0),
-                (Shown::Recorded(recorded), _) => {
-                    tally.stop(recorded["state"]["terminated"]["exitCode"] == json!(0));
-                }
-                (Shown::Waiting { .. }, Some(_)) => tally.stopped += 1,
-                (Shown::Waiting { .. }, None) => tally.waiting += 1,
-            }
-        }
-        tally
-    }
-
-    fn conditions(&self, phase: &str, now: Timestamp) -> Vec<Value> {
-        let has_sandbox = matches!(self.sandbox, Sandbox::Ready(_)) && self.stage < Stage::StoppingSandbox;
-        let containers_ready = self.containers_ready(phase);
-        let conditions = [
-            ("PodReadyToStartContainers", Fact::plain(has_sandbox)),
-            ("Initialized", self.initialized(phase)),
-            ("Ready", self.ready(&containers_ready)),
-            ("ContainersReady", containers_ready),
-        ];
-        conditions.into_iter().map(|(kind, fact)| self.condition(kind, fact, now)).collect()
-    }
-
-    fn initialized(&self, phase: &str) -> Fact {
-        if phase == "Succeeded" {
-            return Fact { holds: true, reason: "PodCompleted", message: String::new() };
-        }
-        let init = &self.pod.spec.init_containers;
-        let unfinished: Vec<&str> = init
-            .iter()
-            .filter(|spec| {
-                !self.initialised
-                    && self.containers.get(&spec.name).is_some_and(|container| {
-                        if spec.is_sidecar() {
-                            !container.is_started(spec)
-                        } else {
-                            !container.has_succeeded()
-                        }
-                    })
-            })
-            .map(|spec| spec.name.as_str())
-            .collect();
-        if unfinished.is_empty() {
-            return Fact::plain(true);
-        }
-        let message = format!("containers with incomplete status: [{}]", unfinished.join(" "));
-        Fact { holds: false, reason: "ContainersNotInitialized", message }
-    }
-
-    fn containers_ready(&self, phase: &str) -> Fact {
-        match phase {
-            "Succeeded" => return Fact { holds: false, reason: "PodCompleted", message: String::new() },
-            "Failed" => return Fact { holds: false, reason: "PodFailed", message: String::new() },
-            _ => {}
-        }
-        let sidecars = self.pod.spec.init_containers.iter().filter(|spec| spec.is_sidecar());
-        let unready: Vec<&str> = sidecars
-            .chain(&self.pod.spec.containers)
-            .filter(|spec| !self.containers.get(&spec.name).is_some_and(|container| container.is_ready(spec)))
-            .map(|spec| spec.name.as_str())
-            .collect();
-        if unready.is_empty() {
-            return Fact::plain(true);
-        }
-        let message = format!("containers with unready status: [{}]", unready.join(" "));
-        Fact { holds: false, reason: "ContainersNotReady", message }
-    }
-
-    fn ready(&self, containers: &Fact) -> Fact {
-        if !containers.holds {
-            return containers.clone();
-        }
-        let missing: Vec<String> = self
-            .pod
-            .spec
-            .readiness_gates
-            .iter()
-            .filter_map(|gate| match self.pod.status.condition(&gate.condition_type) {
-                Some(condition) if condition.status == "True" => None,
-                Some(_) => Some(format!(
-                    "the status of pod readiness gate {:?} is not \"True\"",
-                    gate.condition_type
-                )),
-                None => Some(format!(
-                    "corresponding condition of pod readiness gate {:?} does not exist.",
-                    gate.condition_type
-                )),
-            })
-            .collect();
-        if missing.is_empty() {
-            return Fact::plain(true);
-        }
-        Fact { holds: false, reason: "ReadinessGatesNotReady", message: missing.join(", ") }
-    }
-
-    fn condition(&self, kind: &str, fact: Fact, now: Timestamp) -> Value {
-        let status = if fact.holds { "True" } else { "False" };
-        let known = self.known_condition(kind).filter(|known| known.status == status);
-        let since = known.and_then(|known| known.last_transition_time).unwrap_or_else(|| rfc3339(now));
-        let mut condition = json!({"type": kind, "status": status, "lastTransitionTime": since});
-        if self.pod.metadata.generation > 0 {
-            condition["observedGeneration"] = json!(self.pod.metadata.generation);
-        }
-        if !fact.reason.is_empty() {
-            condition["reason"] = json!(fact.reason);
-        }
-        if !fact.message.is_empty() {
-            condition["message"] = json!(fact.message);
-        }
-        condition
-    }
-
-    fn known_condition(&self, kind: &str) -> Option<Condition> {
-        let ours = self.telling.under_way.as_ref().or(self.telling.told.as_ref());
-        let Some(ours) = ours else { return self.pod.status.condition(kind).cloned() };
-        let list = ours["conditions"].as_array()?;
-        let value = list.iter().find(|condition| condition["type"] == kind)?;
-        serde_json::from_value(value.clone()).ok()
-    }
-}
-
-#[derive(Default)]
-struct InitTally {
-    pending: bool,
-    failed: bool,
-}
-
-#[derive(Default)]
-struct MainTally {
-    running: usize,
-    waiting: usize,
-    stopped: usize,
-    succeeded: usize,
-}
-
-impl MainTally {
-    fn stop(&mut self, well: bool) {
-        self.stopped += 1;
-        self.succeeded += usize::from(well);
-    }
-}
-
-/// A condition before it has its time.
-#[derive(Clone)]
-struct Fact {
-    holds: bool,
-    reason: &'static str,
-    message: String,
-}
-
-impl Fact {
-    fn plain(holds: bool) -> Fact {
-        Fact { holds, reason: "", message: String::new() }
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct ExecOutcome {
 
 /// kubelet's `--runtime-request-timeout`.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
+/// kubelet's `containerLogMaxSize`.
+const LOG_BYTES_MAX: u64 = 10 << 20;
 /// An image may be large and its registry slow.
 const PULL_TIMEOUT: Duration = Duration::from_secs(1800);
 
@@ -210,6 +212,19 @@ impl Cri {
         let mut output = answer.stdout;
         output.extend(answer.stderr);
         Ok(ExecOutcome { code: answer.exit_code, output })
+    }
+
+    /// Puts a container's log aside when it has grown too long, and has containerd begin a new one. One old file is
+    /// kept. Reading a log begins at the new file, as upstream's does.
+    pub(super) async fn rotate_log(&self, id: &str) -> Result<(), String> {
+        let Some(Instance { uid, container, attempt, .. }) = self.instances.get(id) else { return Ok(()) };
+        let log = self.paths.log(&uid, &container, attempt);
+        if std::fs::metadata(&log).map_or(0, |meta| meta.len()) < LOG_BYTES_MAX {
+            return Ok(());
+        }
+        std::fs::rename(&log, log.with_extension("log.1")).map_err(|why| why.to_string())?;
+        let request = cri::ReopenContainerLogRequest { container_id: id.to_owned() };
+        forgiving(self.client.runtime.clone().reopen_container_log(bounded(request)).await)
     }
 
     /// What containerd itself says is not ready: itself or its network.
