@@ -99,9 +99,16 @@ async fn follow<C: Controller>(
                 machine.settle(ticket, settled, Timestamp::now());
             }
             () = outside.next() => outside.tell(&mut machine),
-            changed = active.changed() => if changed.is_err() { std::future::pending::<()>().await },
+            () = changes(&mut active) => {}
             () = sleep(pause) => {}
         }
+    }
+}
+
+/// Waits for the next change of mind about who proposes; where there is none to come, for ever.
+async fn changes(active: &mut watch::Receiver<bool>) {
+    if active.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
