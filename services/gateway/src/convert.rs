@@ -22,12 +22,12 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 /// The group under which a resource's objects are stored.
-pub fn stored_group(resource: &Resource) -> &str {
+pub(crate) fn stored_group(resource: &Resource) -> &str {
     if &*resource.group == EVENTS && &*resource.plural == "events" { "" } else { &resource.group }
 }
 
 /// Whether stored bytes already speak of the resource's version: they begin with kind and apiVersion.
-pub fn speaks(object: &[u8], resource: &Resource) -> bool {
+pub(crate) fn speaks(object: &[u8], resource: &Resource) -> bool {
     const LEAD: &[u8] = b"\"apiVersion\":\"";
     let head = &object[..object.len().min(256)];
     let Some(found) = head.windows(LEAD.len()).position(|window| window == LEAD) else { return true };
@@ -40,7 +40,7 @@ pub fn speaks(object: &[u8], resource: &Resource) -> bool {
 }
 
 /// The object in the words of the resource that was asked for.
-pub fn spoken(mut object: Value, resource: &Resource) -> Value {
+pub(crate) fn spoken(mut object: Value, resource: &Resource) -> Value {
     if stored_group(resource) != &*resource.group {
         object = renamed(object, |(old, new)| (old, new));
     }
@@ -50,7 +50,7 @@ pub fn spoken(mut object: Value, resource: &Resource) -> Value {
 }
 
 /// The bytes of an object in the words of the resource that was asked for.
-pub fn respoken(object: &Bytes, resource: &Resource) -> serde_json::Result<Bytes> {
+pub(crate) fn respoken(object: &Bytes, resource: &Resource) -> serde_json::Result<Bytes> {
     let value = spoken(serde_json::from_slice(object)?, resource);
     let revision = value.pointer("/metadata/resourceVersion").and_then(Value::as_str);
     let revision = revision.and_then(|text| text.parse().ok()).unwrap_or(Revision::NONE);
@@ -58,7 +58,7 @@ pub fn respoken(object: &Bytes, resource: &Resource) -> serde_json::Result<Bytes
 }
 
 /// A draft that was made in the words of the request, as it is stored.
-pub fn stored(mut draft: Draft, resource: &Resource, registry: &Registry) -> Draft {
+pub(crate) fn stored(mut draft: Draft, resource: &Resource, registry: &Registry) -> Draft {
     if stored_group(resource) == &*resource.group {
         return draft;
     }

@@ -224,3 +224,51 @@ async fn kubectl_does_what_people_do_with_it() {
     .unwrap();
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_does_what_operators_do_with_it() {
+    let cluster = Cluster::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let Some(kubectl) = Kubectl::new(&cluster, dir.path()) else { return cluster.stop().await };
+    let node = json!({"metadata": {"name": "n1"}});
+    assert_eq!(cluster.admin().post("/api/v1/nodes", &node).await.code, 201);
+    tokio::task::spawn_blocking(move || {
+        let server_side = "apply --server-side -f -";
+        assert_eq!(
+            kubectl.given(server_side, WEB),
+            "deployment.apps/web serverside-applied\nservice/web serverside-applied"
+        );
+        assert_eq!(kubectl.given("diff --server-side -f -", WEB), "");
+        let forced = "apply --server-side --force-conflicts --field-manager=other -f -";
+        kubectl.given(forced, &WEB.replace("replicas: 2", "replicas: 4"));
+        assert_eq!(kubectl.says("get deploy web -o jsonpath={.spec.replicas}"), "4");
+        assert_eq!(kubectl.given("replace -f -", WEB).lines().next(), Some("deployment.apps/web replaced"));
+        assert_eq!(kubectl.says("rollout restart deploy/web"), "deployment.apps/web restarted");
+        assert!(kubectl.says("rollout status deploy/web --watch=false").contains("Waiting for deployment"));
+        assert_eq!(
+            kubectl.says("create deployment two --image=i --replicas=2"),
+            "deployment.apps/two created"
+        );
+        assert_eq!(kubectl.says("set env deploy/two A=b"), "deployment.apps/two env updated");
+        assert_eq!(kubectl.says("cordon n1"), "node/n1 cordoned");
+        assert_eq!(kubectl.says("uncordon n1"), "node/n1 uncordoned");
+        assert_eq!(kubectl.says("taint node n1 a=b:NoSchedule"), "node/n1 tainted");
+        assert!(kubectl.says("describe node n1").contains("a=b:NoSchedule"));
+        assert!(kubectl.says("get nodes").contains("Unknown"));
+        assert_eq!(kubectl.says("run p --image=i"), "pod/p created");
+        assert!(kubectl.says("describe pod p").contains("Status:           Pending"));
+        assert!(kubectl.says("get pods -A --field-selector=status.phase=Pending -o wide").contains("<none>"));
+        assert_eq!(kubectl.says("get pods --chunk-size=1 -o name"), "pod/p");
+        assert_eq!(
+            kubectl.says("delete deploy --all"),
+            "deployment.apps \"two\" deleted\ndeployment.apps \"web\" deleted"
+        );
+        assert_eq!(
+            kubectl.says("get --raw /api/v1/namespaces/default/pods/p?pretty=true").lines().next(),
+            Some("{")
+        );
+    })
+    .await
+    .unwrap();
+    cluster.stop().await;
+}

@@ -13,7 +13,7 @@ use crate::request::options::ListOptions;
 const LARGEST_PAGE: usize = 8 << 20;
 
 /// Objects with their keys, one by one.
-pub type Found<'a> = Box<dyn Iterator<Item = Result<(Key, Record), Error>> + 'a>;
+pub(super) type Found<'a> = Box<dyn Iterator<Item = Result<(Key, Record), Error>> + 'a>;
 
 /// What is chosen, and the quickest way to it.
 #[derive(Clone)]
