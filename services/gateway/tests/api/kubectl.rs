@@ -253,6 +253,7 @@ async fn kubectl_does_what_operators_do_with_it() {
         assert_eq!(kubectl.says("cordon n1"), "node/n1 cordoned");
         assert_eq!(kubectl.says("uncordon n1"), "node/n1 uncordoned");
         assert_eq!(kubectl.says("taint node n1 a=b:NoSchedule"), "node/n1 tainted");
+        assert!(kubectl.says("drain n1 --force --ignore-daemonsets").ends_with("node/n1 drained"));
         assert!(kubectl.says("describe node n1").contains("a=b:NoSchedule"));
         assert!(kubectl.says("get nodes").contains("Unknown"));
         assert_eq!(kubectl.says("run p --image=i"), "pod/p created");

@@ -174,3 +174,34 @@ async fn every_resource_that_lists_is_listed_under_its_own_kind() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_gets_410_and_one_that_goes_on_with_what_is_now() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let cluster = Cluster::start().await;
+    let client = cluster.admin();
+    let path = "/api/v1/namespaces/default/configmaps";
+    for name in ["a", "b"] {
+        client.post(path, &json!({"metadata": {"name": name}})).await;
+    }
+    let page = client.get(&format!("{path}?limit=1")).await.json();
+    let token = URL_SAFE_NO_PAD.decode(page["metadata"]["continue"].as_str().unwrap()).unwrap();
+    let mut token: Value = serde_json::from_slice(&token).unwrap();
+    token["t"] = json!(token["t"].as_i64().unwrap() - 301);
+    let expired = URL_SAFE_NO_PAD.encode(token.to_string());
+    client.post(path, &json!({"metadata": {"name": "aa"}})).await;
+
+    let refused = client.get(&format!("{path}?limit=2&continue={expired}")).await;
+    assert_eq!((refused.code, refused.json()["reason"].as_str()), (410, Some("Expired")));
+    let onward = refused.json()["metadata"]["continue"].as_str().unwrap().to_owned();
+    let rest = client.get(&format!("{path}?limit=2&continue={onward}")).await.json();
+    let names: Vec<&str> = rest["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["metadata"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["aa", "b"]);
+    cluster.stop().await;
+}
