@@ -121,21 +121,17 @@ pub struct PodStatus {
     pub phase: Option<String>,
     pub start_time: Option<String>,
     pub conditions: Vec<Condition>,
-    pub container_statuses: Vec<Value>,
-    pub init_container_statuses: Vec<Value>,
 }
 
 impl From<Value> for PodStatus {
     fn from(written: Value) -> PodStatus {
         let text = |name: &str| written[name].as_str().map(str::to_owned);
-        let list = |name: &str| written[name].as_array().cloned().unwrap_or_default();
-        let conditions = list("conditions").into_iter().filter_map(|one| serde_json::from_value(one).ok());
+        let conditions = written["conditions"].as_array().into_iter().flatten();
+        let conditions = conditions.filter_map(|one| Condition::deserialize(one).ok());
         PodStatus {
             phase: text("phase"),
             start_time: text("startTime"),
             conditions: conditions.collect(),
-            container_statuses: list("containerStatuses"),
-            init_container_statuses: list("initContainerStatuses"),
             written,
         }
     }
@@ -148,10 +144,9 @@ impl PodStatus {
 
     /// The status of a container, as written.
     pub fn container(&self, name: &str) -> Option<&Value> {
-        self.init_container_statuses
-            .iter()
-            .chain(&self.container_statuses)
-            .find(|status| status["name"] == name)
+        let lists = ["initContainerStatuses", "containerStatuses"];
+        let mut all = lists.into_iter().flat_map(|list| self.written[list].as_array().into_iter().flatten());
+        all.find(|status| status["name"] == name)
     }
 
     /// No container of the pod will ever run again.
