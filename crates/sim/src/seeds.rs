@@ -55,7 +55,7 @@ impl Tally {
     fn add(&mut self, report: Report) {
         self.runs += 1;
         self.commits += report.commits;
-        self.events += report.events & 0xffff_ffff;
+        self.events += report.events;
         self.rejections += report.rejections;
         self.epochs += report.epochs;
         let least = self.broken.as_ref().is_none_or(|broken| report.seed < broken.seed);

@@ -284,7 +284,7 @@ impl World {
             violation: laws.violation,
             story: self.story.into_text(),
             commits: laws.log.commits,
-            events: laws.log.revision.0,
+            events: laws.log.events,
             rejections: laws.rejections,
             epochs: laws.log.epoch,
             ended_at: now,

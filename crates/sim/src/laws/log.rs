@@ -22,6 +22,7 @@ pub struct Log {
     pub incarnation: u32,
     pub epoch: u64,
     pub commits: u64,
+    pub events: u64,
     hash: Hash,
     sequence: u64,
     /// The revision at the end of each frame.
@@ -162,6 +163,7 @@ impl Log {
         self.ids.insert(commit.header.id, (commit.first, self.revision));
         self.ends.push(self.revision);
         self.commits += 1;
+        self.events += facts.len() as u64;
         let changes = olds.iter().zip(facts).map(|(old, fact)| Changed { before: old.as_deref(), fact });
         let changes: Vec<Changed<'_>> = changes.collect();
         workloads::judge(self, &commit.header.actor.user, &commit.header.why, &changes)
