@@ -4,6 +4,7 @@
 //! over when it has been silent for a second. What may be answered, and when, is decided by the machine in
 //! `rutter-ledger-core`; here are its hands: the stream, the questions, the clock.
 
+mod counters;
 mod driver;
 pub mod history;
 mod index;
@@ -26,7 +27,7 @@ use rutter_runtime::view::View;
 use rutter_schemas::Revision;
 use tokio::sync::watch;
 
-pub use driver::Counters;
+pub use counters::Counters;
 pub use rutter_ledger_core as core;
 
 /// How this ledger works.
@@ -108,7 +109,7 @@ impl Ledger {
         let settings = Settings::new(&config.name, config.proving);
         let sequencer = index::open(&config, settings, &parts.stream).await?;
         let client = parts.stream.client().clone();
-        let driver = driver::Driver::start(config, sequencer, parts, stage).await?;
+        let driver = driver::Driver::start(config, sequencer, parts).await?;
         let state = driver.state();
         let view = driver.view();
         history::serve(client.clone(), view.clone(), stage).await?;
