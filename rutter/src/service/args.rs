@@ -10,16 +10,22 @@ use rutter_runtime::standby::Standby;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
     /// The servers of NATS, separated by commas
-    #[arg(long, env = "RUTTER_NATS", default_value = "tls://127.0.0.1:4222", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "RUTTER_NATS",
+        default_value = "tls://127.0.0.1:4222",
+        value_name = "URL"
+    )]
     pub(crate) nats: String,
     /// The credentials of this service's role
-    #[arg(long, env = "RUTTER_NATS_CREDS", value_name = "FILE")]
+    #[arg(long, global = true, env = "RUTTER_NATS_CREDS", value_name = "FILE")]
     pub(crate) nats_creds: Option<PathBuf>,
     /// The certificate authority of NATS
-    #[arg(long, env = "RUTTER_NATS_CA", value_name = "FILE")]
+    #[arg(long, global = true, env = "RUTTER_NATS_CA", value_name = "FILE")]
     pub(crate) nats_ca: Option<PathBuf>,
     /// Where the projection is kept; it may be deleted while nothing runs
-    #[arg(long, default_value = "/var/lib/rutter", value_name = "DIR")]
+    #[arg(long, global = true, default_value = "/var/lib/rutter", value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// The key that seals secrets, for services that write
     #[arg(long, env = "RUTTER_KEY_FILE", default_value = "/etc/rutter/cluster.key", value_name = "FILE")]

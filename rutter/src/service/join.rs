@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::args::CommonArgs;
 use super::{JoinArgs, NodeagentArgs, pin};
-use crate::up::{Home, Runtime};
+use crate::up::{self, Home, Runtime};
 
 /// The page that trades tokens for credentials.
 const JOIN: &str = "/apis/rutter.dev/v1/join";
@@ -24,7 +24,10 @@ pub(crate) async fn join(args: JoinArgs) -> Result<()> {
         args.node.runtime == Runtime::Containerd,
         "only a node with containerd joins by a token: a simulation needs credentials of its own"
     );
-    let room = Room::open(&args)?;
+    let home = Home::open(&args.node.common.data)?;
+    // One agent to a directory, which `rutter down` finds and ends.
+    let _held = up::hold(&home)?;
+    let room = Room::open(&home)?;
     let membership = match room.membership()? {
         Some(known) => known,
         None => room.trade(&args).await?,
@@ -68,8 +71,8 @@ struct Answer {
 struct Room(PathBuf);
 
 impl Room {
-    fn open(args: &JoinArgs) -> Result<Room> {
-        let room = Home::open(&args.node.common.data)?.root().join("join");
+    fn open(home: &Home) -> Result<Room> {
+        let room = home.root().join("join");
         files::create_private_dir(&room).with_context(|| format!("{} can't be made", room.display()))?;
         Ok(Room(room))
     }
