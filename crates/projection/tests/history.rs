@@ -1,4 +1,5 @@
 //! The past: as of N, versions, causes.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Keeping a projection: frames in, rows, indexes and cursor together.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

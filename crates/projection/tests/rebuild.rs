@@ -1,4 +1,5 @@
 //! A projection is a function of the log: by whatever path, the same bytes; and the same answers as a naive model.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

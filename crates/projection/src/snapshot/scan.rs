@@ -26,9 +26,12 @@ pub(crate) fn scan<'a>(
     Scan { rows, fresh: true }
 }
 
+/// A key and its value.
+type Item<'a> = (&'a [u8], &'a [u8]);
+
 impl Scan<'_> {
     /// The next key and value.
-    pub(crate) fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Item<'_>>, Error> {
         if !self.fresh && self.rows.valid() {
             self.rows.next();
         }

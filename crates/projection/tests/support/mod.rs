@@ -1,5 +1,5 @@
 //! A log in memory: commits in, frames out, numbered and chained as a ledger would.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
