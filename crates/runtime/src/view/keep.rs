@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::open::{self, Standing};
 use super::{Applied, Fed, Health, View, ViewOptions};
-use crate::stream::{Delivery, Follow, LogStream};
+use crate::stream::{Delivery, Follow, LogStream, StreamInfo};
 
-/// From this many frames on, an empty projection is loaded in bulk.
+/// From this many frames or bytes on, an empty projection is loaded in bulk.
 const BULK_FRAMES: u64 = 2_000;
+const BULK_BYTES: u64 = 16 << 20;
 /// Frames that may be read ahead of the bulk load.
 const BULK_AHEAD: usize = 256;
 /// Frames between two reports of progress.
@@ -152,8 +153,9 @@ async fn load(
     frames: &mut Follow,
     stream: &LogStream,
 ) -> Result<Projection, Stop> {
-    let last = wait_last(stream).await;
-    if follower.cursor().sequence > 0 || last < BULK_FRAMES {
+    let StreamInfo { last, bytes, .. } = wait_info(stream).await;
+    let much = last >= BULK_FRAMES || bytes >= BULK_BYTES;
+    if follower.cursor().sequence > 0 || !much {
         return Ok(projection);
     }
     let loader = projection.load().map_err(Stop::Load)?;
@@ -242,9 +244,13 @@ async fn wait_until_fit(view: &View, stream: &LogStream, follower: &mut Follower
 }
 
 async fn wait_last(stream: &LogStream) -> u64 {
+    wait_info(stream).await.last
+}
+
+async fn wait_info(stream: &LogStream) -> StreamInfo {
     loop {
-        match stream.last().await {
-            Ok(last) => return last,
+        match stream.info().await {
+            Ok(info) => return info,
             Err(error) => tracing::debug!(%error, "the log can't be asked"),
         }
         sleep(RETRY).await;
