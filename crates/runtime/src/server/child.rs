@@ -67,6 +67,8 @@ impl Launch {
             .stderr(Stdio::piped())
             .current_dir(&self.home)
             .process_group(0)
+            // Whatever ends this process in an orderly way, a panic too, leaves no orphan.
+            .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
         let pid = child.id().expect("a child that was not waited for has a pid");
