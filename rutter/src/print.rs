@@ -10,12 +10,20 @@ use serde::Serialize;
 use crate::cli::Output;
 
 /// Prints rows under a header, or the values they came from.
-pub(crate) fn rows<T: Serialize>(output: Output, values: &[T], header: &[&str], row: impl Fn(&T) -> Vec<String>) -> Result<()> {
+pub(crate) fn rows<T: Serialize>(
+    output: Output,
+    values: &[T],
+    header: &[&str],
+    row: impl Fn(&T) -> Vec<String>,
+) -> Result<()> {
     match output {
         Output::Json | Output::Yaml => document(output, &values),
         Output::Table | Output::Wide => {
             let mut table = Table::new();
-            table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+            table
+                .load_preset(NOTHING)
+                .set_content_arrangement(ContentArrangement::Disabled)
+                .set_header(header);
             table.add_rows(values.iter().map(row));
             for column in table.column_iter_mut() {
                 column.set_padding((0, 3));

@@ -4,8 +4,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{TopArgs, TopOf};
-use rutter_client::{Client, percent};
 use crate::print;
+use rutter_client::{Client, percent};
 
 #[derive(Deserialize)]
 struct Top<T> {
@@ -41,18 +41,40 @@ pub(crate) async fn top(client: &Client, args: TopArgs) -> Result<()> {
 
 async fn nodes(client: &Client, args: &TopArgs) -> Result<()> {
     let top: Top<NodeUse> = client.get("/apis/rutter.dev/v1/top/nodes").await?;
-    print::rows(args.output.output, &top.items, &["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"], |node| {
-        vec![node.name.clone(), cores(node.cpu_millicores), share(node.cpu_percent), mebibytes(node.memory_bytes), share(node.memory_percent)]
-    })
+    print::rows(
+        args.output.output,
+        &top.items,
+        &["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"],
+        |node| {
+            vec![
+                node.name.clone(),
+                cores(node.cpu_millicores),
+                share(node.cpu_percent),
+                mebibytes(node.memory_bytes),
+                share(node.memory_percent),
+            ]
+        },
+    )
 }
 
 async fn pods(client: &Client, args: &TopArgs) -> Result<()> {
     let namespace = args.namespace.as_deref().unwrap_or(&client.namespace);
-    let query = if args.all_namespaces { String::new() } else { format!("?namespace={}", percent(namespace)) };
+    let query =
+        if args.all_namespaces { String::new() } else { format!("?namespace={}", percent(namespace)) };
     let top: Top<PodUse> = client.get(&format!("/apis/rutter.dev/v1/top/pods{query}")).await?;
-    print::rows(args.output.output, &top.items, &["NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)"], |pod| {
-        vec![pod.namespace.clone(), pod.name.clone(), cores(pod.cpu_millicores), mebibytes(pod.memory_bytes)]
-    })
+    print::rows(
+        args.output.output,
+        &top.items,
+        &["NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)"],
+        |pod| {
+            vec![
+                pod.namespace.clone(),
+                pod.name.clone(),
+                cores(pod.cpu_millicores),
+                mebibytes(pod.memory_bytes),
+            ]
+        },
+    )
 }
 
 fn cores(millicores: u64) -> String {

@@ -108,7 +108,9 @@ fn a_killed_container_is_started_again(cluster: &Cluster) {
 
 fn config_maps_and_secrets(cluster: &Cluster) {
     cluster.run("kubectl create configmap settings --from-literal=colour=blue");
-    cluster.run(&format!("kubectl create secret generic password --from-literal=word={CANARY}"));
+    cluster.run(&format!(
+        "kubectl create secret generic password --from-literal=word={CANARY} --from-literal=greeting=ahoy"
+    ));
     cluster.run(
         r#"kubectl apply -f - <<'YAML'
 apiVersion: v1
@@ -122,7 +124,7 @@ spec:
       imagePullPolicy: IfNotPresent
       env:
         - {name: COLOUR, valueFrom: {configMapKeyRef: {name: settings, key: colour}}}
-        - {name: WORD, valueFrom: {secretKeyRef: {name: password, key: word}}}
+        - {name: WORD, valueFrom: {secretKeyRef: {name: password, key: greeting}}}
       volumeMounts:
         - {name: settings, mountPath: /settings}
         - {name: password, mountPath: /password}
@@ -136,7 +138,7 @@ YAML"#,
     cluster.run("kubectl wait --for=condition=Ready --timeout=60s pod/configured");
     let read = |what: &str| cluster.run(&format!("kubectl exec configured -- /demo {what}"));
     assert_eq!(read("env COLOUR").trim(), "blue");
-    assert_eq!(read("env WORD").trim(), CANARY);
+    assert_eq!(read("env WORD").trim(), "ahoy");
     assert_eq!(read("cat /settings/colour"), "blue");
     assert_eq!(read("cat /password/word"), CANARY);
     cluster.run("kubectl delete pod configured --timeout=60s");

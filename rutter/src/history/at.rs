@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{API, At};
 use crate::cli::Output;
-use rutter_client::{Client, percent};
 use crate::print;
+use rutter_client::{Client, percent};
 
 /// The revision that `when` means: `4711`, `2026-01-02T03:04:05Z`, or `10m` ago.
 pub(super) async fn revision(client: &Client, when: &str) -> Result<Revision> {
@@ -30,7 +30,11 @@ fn moment(when: &str, now: Timestamp) -> Result<Timestamp> {
     if let Ok(moment) = when.parse() {
         return Ok(moment);
     }
-    let say = || format!("{when:?} is neither a revision (4711), nor a time (2026-01-02T03:04:05Z), nor an age (10m, 2h)");
+    let say = || {
+        format!(
+            "{when:?} is neither a revision (4711), nor a time (2026-01-02T03:04:05Z), nor an age (10m, 2h)"
+        )
+    };
     let age: Span = when.parse().with_context(say)?;
     now.checked_sub(age).with_context(say)
 }
@@ -69,6 +73,9 @@ mod tests {
     #[test]
     fn nonsense_is_told_what_would_do() {
         let error = moment("yesterday", Timestamp::UNIX_EPOCH).unwrap_err().to_string();
-        assert_eq!(error, "\"yesterday\" is neither a revision (4711), nor a time (2026-01-02T03:04:05Z), nor an age (10m, 2h)");
+        assert_eq!(
+            error,
+            "\"yesterday\" is neither a revision (4711), nor a time (2026-01-02T03:04:05Z), nor an age (10m, 2h)"
+        );
     }
 }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::{GetArgs, HistoryArgs, Output, WatchArgs};
-use rutter_client::{Client, Target};
 use crate::print;
+use rutter_client::{Client, Target};
 
 pub(crate) use why::why;
 
@@ -69,7 +69,8 @@ pub(crate) async fn watch(client: &Client, args: WatchArgs) -> Result<()> {
             Output::Json => print::line(&String::from_utf8_lossy(&line))?,
             Output::Yaml => print::document(Output::Yaml, &serde_json::from_slice::<Value>(&line)?)?,
             Output::Table | Output::Wide => {
-                let fact: Fact = serde_json::from_slice(&line).context("the log holds what this client can't read")?;
+                let fact: Fact =
+                    serde_json::from_slice(&line).context("the log holds what this client can't read")?;
                 print::line(&one_line(&fact))?;
             }
         }
@@ -81,7 +82,9 @@ fn facts_of(answer: HistoryAnswer) -> Result<(Vec<Fact>, bool)> {
     match answer {
         HistoryAnswer::Facts { facts, more } => Ok((facts, more)),
         HistoryAnswer::Unknown { reason } => anyhow::bail!(reason),
-        HistoryAnswer::Object { .. } | HistoryAnswer::Objects { .. } => anyhow::bail!("the server answered another question"),
+        HistoryAnswer::Object { .. } | HistoryAnswer::Objects { .. } => {
+            anyhow::bail!("the server answered another question")
+        }
     }
 }
 
@@ -101,7 +104,8 @@ fn table(output: Output, facts: &[Fact]) -> Result<()> {
 
 /// `r17  12:00:01.000000Z  PodCreated  pods/default/web-7xk2p  by replicaset-controller  because 1 of 3 is missing`
 fn one_line(fact: &Fact) -> String {
-    let mut line = format!("r{}  {}  {}  {}  by {}", fact.revision, fact.at, fact.event_type, fact.key, fact.actor.user);
+    let mut line =
+        format!("r{}  {}  {}  {}  by {}", fact.revision, fact.at, fact.event_type, fact.key, fact.actor.user);
     if !fact.why.is_empty() {
         line += &format!("  because {}", fact.why);
     }

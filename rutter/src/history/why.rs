@@ -5,8 +5,8 @@ use rutter_schemas::protocol::ledger::Fact;
 
 use super::{API, facts_of};
 use crate::cli::{Output, WhyArgs};
-use rutter_client::{Client, Target};
 use crate::print;
+use rutter_client::{Client, Target};
 
 /// What happened, and under it what caused it, back to the request that began it.
 pub(crate) async fn why(client: &Client, args: WhyArgs) -> Result<()> {
@@ -21,7 +21,9 @@ pub(crate) async fn why(client: &Client, args: WhyArgs) -> Result<()> {
     let (facts, _) = facts_of(client.get(&format!("{API}/why?{query}")).await?)?;
     match args.output.output {
         Output::Json | Output::Yaml => print::document(args.output.output, &facts),
-        Output::Table | Output::Wide => facts.iter().enumerate().try_for_each(|(depth, fact)| print::line(&told(depth, fact))),
+        Output::Table | Output::Wide => {
+            facts.iter().enumerate().try_for_each(|(depth, fact)| print::line(&told(depth, fact)))
+        }
     }
 }
 
@@ -33,7 +35,10 @@ fn revision(words: &[String]) -> Option<u64> {
 
 fn told(depth: usize, fact: &Fact) -> String {
     let lead = if depth == 0 { String::new() } else { format!("{}because ", "  ".repeat(depth)) };
-    let mut text = format!("{lead}r{} {}  {} {}  by {}", fact.revision, fact.at, fact.event_type, fact.key, fact.actor.user);
+    let mut text = format!(
+        "{lead}r{} {}  {} {}  by {}",
+        fact.revision, fact.at, fact.event_type, fact.key, fact.actor.user
+    );
     if fact.actor.via != fact.actor.user {
         text += &format!(" through the {}", fact.actor.via);
     }

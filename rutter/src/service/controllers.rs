@@ -46,7 +46,9 @@ pub(crate) async fn start_one(
             let parts = rutter_autoscaler::Parts { client, executor };
             rutter_autoscaler::start(rutter_autoscaler::AutoscalerConfig { standby }, parts, stage).await?;
         }
-        Role::Ledger | Role::Gateway | Role::Node(_) | Role::Simulation(_) => anyhow::bail!("{role} has no controllers"),
+        Role::Ledger | Role::Gateway | Role::Node(_) | Role::Simulation(_) => {
+            anyhow::bail!("{role} has no controllers")
+        }
     }
     Ok(())
 }

@@ -14,7 +14,12 @@ use crate::up::{Home, Runtime};
 const CONTAINERD: Duration = Duration::from_secs(60);
 
 /// The node that runs in (or beside) a cluster of this machine; none when it is to have none.
-pub(crate) fn config(runtime: Runtime, nodes: u32, name: Option<String>, home: &Home) -> Result<Option<Config>> {
+pub(crate) fn config(
+    runtime: Runtime,
+    nodes: u32,
+    name: Option<String>,
+    home: &Home,
+) -> Result<Option<Config>> {
     let runtime = match runtime {
         Runtime::None => return Ok(None),
         Runtime::Containerd => RuntimeKind::Containerd,
@@ -51,7 +56,8 @@ fn remembered(home: &Home) -> Option<Config> {
 /// Notes what runs, so that a later command can find and end it.
 pub(crate) fn remember(home: &Home, config: &Config) -> Result<()> {
     let path = home.root().join("run/node.json");
-    std::fs::write(&path, serde_json::to_vec(config)?).with_context(|| format!("{} can't be written", path.display()))
+    std::fs::write(&path, serde_json::to_vec(config)?)
+        .with_context(|| format!("{} can't be written", path.display()))
 }
 
 /// Ends what the node has on this machine; nothing when there never was one.
