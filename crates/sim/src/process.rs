@@ -9,7 +9,7 @@ use crate::crew::{self, Crew};
 use crate::model::Model;
 use crate::mutant::Mutant;
 use crate::rng::Rng;
-use crate::stream::Entry;
+use crate::stream::{Entry, Stream};
 use crate::subscription::Subscription;
 use crate::time::Time;
 use crate::world::{Happening, Life, World};
@@ -131,7 +131,7 @@ impl World {
         }
         if process.subscription.is_stuck() {
             let sequence = process.follower.cursor().sequence;
-            match process.follower.subscribe(1, self.stream.last()) {
+            match still_its_log(&mut process.follower, &self.stream) {
                 Ok(()) if sequence < self.stream.last() => self.resubscribe(to.index),
                 Ok(()) => {}
                 Err(error) => self.start_anew(to.index, &error),
@@ -235,8 +235,17 @@ impl World {
     }
 }
 
+/// As at every subscribe: the stream reaches to the cursor, and the frame that stands there is the one applied. A log
+/// that was restored and has grown to the same length is told from the old one by that alone.
+fn still_its_log(follower: &mut Follower, stream: &Stream) -> Result<(), FollowError> {
+    follower.subscribe(1, stream.last())?;
+    let sequence = follower.cursor().sequence;
+    let Some(entry) = stream.read(sequence) else { return Ok(()) };
+    follower.admit(sequence, &entry.frame.header, entry.hash).map(drop)
+}
+
 /// The follower as it stood before a frame that it let through.
-fn before(entry: &Entry, model: &Model, stream: &crate::stream::Stream) -> Follower {
+fn before(entry: &Entry, model: &Model, stream: &Stream) -> Follower {
     let sequence = entry.frame.header.number - 1;
     let Some(previous) = stream.read(sequence) else { return Follower::default() };
     Follower::at(rutter_log::Cursor {
