@@ -48,7 +48,11 @@ impl Leadership {
         if beat.ledger == self.name {
             return Heard::Nothing;
         }
-        self.due = if beat.leaving { now } else { now + SILENCE };
+        if beat.leaving {
+            self.due = now;
+        } else if !self.alone {
+            self.due = now + SILENCE;
+        }
         if beat.epoch > epoch { Heard::Later } else { Heard::Another }
     }
 
@@ -109,6 +113,14 @@ mod tests {
         assert_eq!(leadership.hear(&beat("a", 1, false), 1, start), Heard::Another);
         assert!(!leadership.is_due(start + SILENCE / 2));
         assert!(leadership.is_due(start + SILENCE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_alone_waits_for_nobody_it_hears() {
+        let start = Instant::now();
+        let mut leadership = Leadership::new("b", true, start);
+        assert_eq!(leadership.hear(&beat("a", 1, false), 1, start), Heard::Another);
+        assert!(leadership.is_due(start));
     }
 
     #[tokio::test(start_paused = true)]
