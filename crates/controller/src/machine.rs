@@ -182,9 +182,9 @@ impl<C: Controller> Machine<C> {
         self.timers.first().map(|(when, _)| *when)
     }
 
-    /// Whether nothing is to be done and nothing under way; timers may still be set.
+    /// Whether nothing is to be done, under way, or put off after a failure; timers may still be set.
     pub fn is_idle(&self) -> bool {
-        self.agenda.is_empty() && self.under_way.is_empty()
+        self.agenda.is_empty() && self.under_way.is_empty() && self.held.is_empty()
     }
 
     fn take_turn(&mut self, key: C::Key, cause: Option<Revision>, mut plans: Vec<Plan>) -> Turn<C::Key> {
