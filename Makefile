@@ -64,6 +64,11 @@ sim: ## Run the simulator over SEEDS seeds (default 1000)
 	@scripts/install build
 	cargo run --profile fast -p rutter-sim --bin sim -- --seeds $${SEEDS:-1000}
 
+.PHONY: api-table
+api-table: ## Ask a gateway for every published operation and write docs/api.md
+	@scripts/install test
+	RUTTER_WRITE_API_TABLE=1 cargo test --workspace --test api -- every_published_operation
+
 .PHONY: check
 check: ## Format, lint, licences and advisories
 	@scripts/install build

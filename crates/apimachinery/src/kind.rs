@@ -47,7 +47,7 @@ pub struct Cx<'a> {
 impl Cx<'_> {
     /// Whether the write goes to the object's status alone.
     pub fn is_status(&self) -> bool {
-        self.subresource == "status"
+        self.resource.strategy.writes_status(self.subresource)
     }
 }
 
@@ -115,6 +115,12 @@ pub trait Strategy: Send + Sync {
     /// Whether a new object may bring its status along (a Node, which its agent describes). Elsewhere it begins without.
     fn brings_status(&self) -> bool {
         false
+    }
+
+    /// Whether what is written through this subresource is the status: `status`, and what else a kind has for it
+    /// (`approval`).
+    fn writes_status(&self, subresource: &str) -> bool {
+        subresource == "status"
     }
 
     /// Whether something besides `metadata.finalizers` keeps a marked object from going (a Namespace's own finalizers).

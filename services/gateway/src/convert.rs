@@ -1,8 +1,9 @@
 //! One stored object, several ways to speak of it. An object keeps the version that it was written in; a request for
 //! another version of its group converts on read. Events are stored once, as the core group's, and `events.k8s.io` speaks
-//! of the same ones in newer words (pkg/apis/events/v1/conversion.go).
+//! of the same ones in newer words (pkg/apis/events/v1/conversion.go). HorizontalPodAutoscalers are stored as v2 has them.
 
 use bytes::Bytes;
+use rutter_apimachinery::kinds::autoscaling::v1 as older_autoscaler;
 use rutter_apimachinery::registry::{Registry, Resource};
 use rutter_apimachinery::write::Draft;
 use rutter_schemas::{Revision, state};
@@ -41,8 +42,10 @@ pub(crate) fn speaks(object: &[u8], resource: &Resource) -> bool {
 
 /// The object in the words of the resource that was asked for.
 pub(crate) fn spoken(mut object: Value, resource: &Resource) -> Value {
-    if stored_group(resource) != &*resource.group {
-        object = renamed(object, |(old, new)| (old, new));
+    match stored_as(resource) {
+        Some(Other::Event) => object = renamed(object, |(old, new)| (old, new)),
+        Some(Other::Autoscaler) => object = older_autoscaler::older(object),
+        None => {}
     }
     object["kind"] = json!(resource.kind);
     object["apiVersion"] = json!(resource.api_version());
@@ -57,18 +60,37 @@ pub(crate) fn respoken(object: &Bytes, resource: &Resource) -> serde_json::Resul
     Ok(state::splice(&state::encode(&value), revision))
 }
 
+/// A resource whose objects are stored as those of another version or group.
+enum Other {
+    Event,
+    Autoscaler,
+}
+
+fn stored_as(resource: &Resource) -> Option<Other> {
+    match (&*resource.group, &*resource.version, &*resource.plural) {
+        (EVENTS, _, "events") => Some(Other::Event),
+        ("autoscaling", "v1", "horizontalpodautoscalers") => Some(Other::Autoscaler),
+        _ => None,
+    }
+}
+
 /// A draft that was made in the words of the request, as it is stored.
 pub(crate) fn stored(mut draft: Draft, resource: &Resource, registry: &Registry) -> Draft {
-    if stored_group(resource) == &*resource.group {
-        return draft;
-    }
-    let Some(core) = registry.resource("", "v1", &resource.plural) else { return draft };
-    let mut object = renamed(draft.object, |(old, new)| (new, old));
-    object["kind"] = json!(core.kind);
-    object["apiVersion"] = json!(core.api_version());
-    draft.event.object.group = core.group.to_string();
-    draft.event.object.version = core.version.to_string();
-    draft.event.meta.fields = core.strategy.selectable(&object);
+    let (kept, mut object) = match stored_as(resource) {
+        None => return draft,
+        Some(Other::Event) => {
+            (registry.resource("", "v1", &resource.plural), renamed(draft.object, |(old, new)| (new, old)))
+        }
+        Some(Other::Autoscaler) => {
+            (registry.resource("autoscaling", "v2", &resource.plural), older_autoscaler::newer(draft.object))
+        }
+    };
+    let Some(kept) = kept else { return Draft { object, ..draft } };
+    object["kind"] = json!(kept.kind);
+    object["apiVersion"] = json!(kept.api_version());
+    draft.event.object.group = kept.group.to_string();
+    draft.event.object.version = kept.version.to_string();
+    draft.event.meta.fields = kept.strategy.selectable(&object);
     draft.event.state = state::encode(&object);
     Draft { object, ..draft }
 }

@@ -8,6 +8,7 @@ pub mod authz;
 pub mod body;
 mod bootstrap;
 pub mod chain;
+mod component;
 mod convert;
 pub mod encode;
 mod gateway;

@@ -11,6 +11,7 @@ use crate::authn::token::{self, ISSUER};
 use crate::authn::{AUTHENTICATED, User};
 use crate::body::Body;
 use crate::chain::Call;
+use crate::component;
 use crate::encode::{object, respond};
 use crate::request::Verb;
 
@@ -35,7 +36,9 @@ const fn unstored(group: &'static str, kind: &'static str, plural: &'static str)
 /// A registry with these beside what it has.
 pub fn beside(registry: &Registry) -> Registry {
     let mut registry = registry.clone();
-    for resource in Registry::of(&KINDS).resources() {
+    for resource in
+        Registry::of(&KINDS).resources().iter().chain(Registry::of(&[&component::KIND]).resources())
+    {
         registry.add(resource.clone());
     }
     registry

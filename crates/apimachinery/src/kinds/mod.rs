@@ -2,18 +2,22 @@
 
 mod admission;
 mod apps;
-mod autoscaling;
+pub mod autoscaling;
 mod batch;
+mod certificates;
 mod columns;
 mod coordination;
 mod core;
 mod discovery;
 mod events;
+mod flowcontrol;
 mod networking;
 mod node;
 pub mod pod_spec;
 mod policy;
 mod rbac;
+mod registration;
+mod resource;
 mod scheduling;
 mod storage;
 
@@ -38,6 +42,7 @@ pub const ALL: &[&Kind] = &[
     &core::SECRET,
     &core::SERVICE_ACCOUNT,
     &core::SERVICE,
+    &registration::API_SERVICE,
     &apps::CONTROLLER_REVISION,
     &apps::DAEMON_SET,
     &apps::DEPLOYMENT,
@@ -45,8 +50,10 @@ pub const ALL: &[&Kind] = &[
     &apps::STATEFUL_SET,
     &events::EVENT,
     &autoscaling::HORIZONTAL_POD_AUTOSCALER,
+    &autoscaling::v1::HORIZONTAL_POD_AUTOSCALER,
     &batch::CRON_JOB,
     &batch::JOB,
+    &certificates::CERTIFICATE_SIGNING_REQUEST,
     &networking::INGRESS_CLASS,
     &networking::INGRESS,
     &networking::IP_ADDRESS,
@@ -63,10 +70,20 @@ pub const ALL: &[&Kind] = &[
     &storage::STORAGE_CLASS,
     &storage::VOLUME_ATTACHMENT,
     &storage::VOLUME_ATTRIBUTES_CLASS,
+    &admission::MUTATING_ADMISSION_POLICY,
+    &admission::MUTATING_ADMISSION_POLICY_BINDING,
     &admission::MUTATING_WEBHOOK_CONFIGURATION,
+    &admission::VALIDATING_ADMISSION_POLICY,
+    &admission::VALIDATING_ADMISSION_POLICY_BINDING,
     &admission::VALIDATING_WEBHOOK_CONFIGURATION,
     &scheduling::PRIORITY_CLASS,
     &coordination::LEASE,
     &node::RUNTIME_CLASS,
     &discovery::ENDPOINT_SLICE,
+    &resource::DEVICE_CLASS,
+    &resource::RESOURCE_CLAIM,
+    &resource::RESOURCE_CLAIM_TEMPLATE,
+    &resource::RESOURCE_SLICE,
+    &flowcontrol::FLOW_SCHEMA,
+    &flowcontrol::PRIORITY_LEVEL_CONFIGURATION,
 ];

@@ -5,10 +5,15 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use rcgen::{KeyPair, PublicKeyData as _};
 use rutter_schemas::Key;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -23,6 +28,10 @@ pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 pub struct Tokens {
     signing: Arc<EncodingKey>,
     verifying: Arc<DecodingKey>,
+    /// The public half, as a JSON Web Key (RFC 7517).
+    published: Arc<Value>,
+    /// Which key signed, for who verifies with the published ones.
+    id: Arc<str>,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -38,6 +47,16 @@ pub enum KeyError {
     Pem(#[from] rcgen::Error),
     #[error("the token-signing key can't be used")]
     Key(#[from] jsonwebtoken::errors::Error),
+}
+
+/// A point of P-256, `04 ‖ x ‖ y`, as RFC 7518 section 6.2 writes it.
+fn json_web_key(point: &[u8], id: &str) -> Value {
+    let coordinates = point.strip_prefix(&[4]).unwrap_or(point);
+    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    json!({
+        "use": "sig", "kty": "EC", "kid": id, "crv": "P-256", "alg": "ES256",
+        "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+    })
 }
 
 /// What a token says.
@@ -96,11 +115,21 @@ pub struct Minted {
 impl Tokens {
     /// From the cluster's signing key: ECDSA P-256, PKCS #8 in PEM.
     pub fn from_pem(pem: &str) -> Result<Tokens, KeyError> {
-        let public = rcgen::KeyPair::from_pem(pem)?.public_key_pem();
+        let pair = KeyPair::from_pem(pem)?;
+        let public = pair.public_key_pem();
+        // Upstream names a key by the hash of its public half (pkg/serviceaccount/jwt.go, keyIDFromPublicKey).
+        let id = URL_SAFE_NO_PAD.encode(Sha256::digest(pair.subject_public_key_info()));
         Ok(Tokens {
             signing: Arc::new(EncodingKey::from_ec_pem(pem.as_bytes())?),
             verifying: Arc::new(DecodingKey::from_ec_pem(public.as_bytes())?),
+            published: Arc::new(json_web_key(pair.public_key_raw(), &id)),
+            id: id.into(),
         })
+    }
+
+    /// The keys that verify our tokens, as a JSON Web Key Set.
+    pub fn key_set(&self) -> Value {
+        json!({ "keys": [*self.published] })
     }
 
     pub fn mint(&self, wish: Wish, now: Timestamp, id: Uuid) -> Result<Minted, KeyError> {
@@ -122,7 +151,8 @@ impl Tokens {
                 serviceaccount: wish.account,
             },
         };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.signing)?;
+        let header = Header { kid: Some(self.id.to_string()), ..Header::new(Algorithm::ES256) };
+        let token = jsonwebtoken::encode(&header, &claims, &self.signing)?;
         let expires = Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX);
         Ok(Minted { token, expires })
     }
@@ -189,7 +219,7 @@ mod tests {
     use super::*;
 
     fn tokens() -> Tokens {
-        let key = rcgen::KeyPair::generate().expect("a key");
+        let key = KeyPair::generate().expect("a key");
         Tokens::from_pem(&key.serialize_pem()).expect("its own PEM")
     }
 

@@ -10,7 +10,7 @@ use crate::encode::respond;
 use crate::request::Query;
 
 /// A check, and why it fails.
-type Check = (String, Result<(), String>);
+pub type Check = (String, Result<(), String>);
 
 /// None for a path that is no check.
 pub(super) fn page(gateway: &Gateway, path: &str, query: &Query) -> Option<Response<Body>> {
@@ -31,7 +31,8 @@ fn alive() -> Vec<Check> {
     vec![("ping".to_owned(), Ok(()))]
 }
 
-fn ready(gateway: &Gateway) -> Vec<Check> {
+/// What has to hold before requests are answered.
+pub fn ready(gateway: &Gateway) -> Vec<Check> {
     let mut checks = alive();
     checks.push(("log".to_owned(), log(gateway)));
     for (name, readiness) in gateway.readiness.checks() {

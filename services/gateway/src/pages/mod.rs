@@ -1,7 +1,7 @@
 //! Everything that is no resource: discovery, OpenAPI, version, health, metrics, and what is ours under `rutter.dev`.
 
 mod discovery;
-mod health;
+pub mod health;
 mod openapi;
 pub mod rutter;
 
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::Gateway;
 use crate::authn::User;
+use crate::authn::token::ISSUER;
 use crate::body::Body;
 use crate::encode::respond;
 use crate::request::{Query, RequestInfo};
@@ -36,6 +37,8 @@ pub async fn serve(
         "" => Some(respond::json(&json!({ "paths": paths(gateway) }))),
         "/version" => Some(respond::json(&version())),
         "/metrics" => Some(metrics(gateway)),
+        "/.well-known/openid-configuration" => Some(issuer(gateway)),
+        "/openid/v1/jwks" => Some(keys(gateway)),
         _ if path.starts_with("/openapi/") => openapi::page(gateway, path, query, headers),
         _ if path == "/api" || path.starts_with("/api/") || path == "/apis" || path.starts_with("/apis/") => {
             discovery::page(gateway, path, headers)?
@@ -73,13 +76,40 @@ fn metrics(gateway: &Gateway) -> Response<Body> {
     respond::bytes(StatusCode::OK, media_type, gateway.readiness.text())
 }
 
+/// Who signs the tokens of ServiceAccounts, for those who verify them on their own
+/// (`pkg/serviceaccount/openidmetadata.go`).
+fn issuer(gateway: &Gateway) -> Response<Body> {
+    respond::json(&json!({
+        "issuer": ISSUER,
+        "jwks_uri": format!("https://{}:{}/openid/v1/jwks", gateway.address, gateway.port),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }))
+}
+
+fn keys(gateway: &Gateway) -> Response<Body> {
+    let keys = gateway.tokens.key_set().to_string();
+    respond::bytes(StatusCode::OK, "application/jwk-set+json", keys)
+}
+
 fn paths(gateway: &Gateway) -> Vec<String> {
     let mut paths = vec!["/api".to_owned(), "/api/v1".to_owned(), "/apis".to_owned()];
     for resource in gateway.registry().resources().iter().filter(|resource| !resource.group.is_empty()) {
         paths.push(format!("/apis/{}", resource.group));
         paths.push(format!("/apis/{}/{}", resource.group, resource.version));
     }
-    let ours = ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
+    let ours = [
+        "/.well-known/openid-configuration",
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/readyz",
+        "/version",
+    ];
     paths.extend(ours.map(str::to_owned));
     paths.sort();
     paths.dedup();

@@ -19,6 +19,7 @@ use rutter_schemas::{Key, Uuid};
 
 use crate::body::Body;
 use crate::chain::Call;
+use crate::component;
 use crate::convert::stored_group;
 use crate::request::{RequestInfo, Verb};
 use crate::subresource;
@@ -36,6 +37,9 @@ pub async fn serve(call: Call) -> Result<Response<Body>, Status> {
     }
     if let Some(review) = crate::review::of(&call) {
         return review.serve(call).await;
+    }
+    if component::is_asked(&call) {
+        return component::serve(&call);
     }
     if subresource::binding::is_asked(&call) {
         return subresource::binding::of_named(call).await;

@@ -1,6 +1,8 @@
 //! The group autoscaling: HorizontalPodAutoscaler v2 (`pkg/registry/autoscaling/horizontalpodautoscaler`,
 //! `pkg/apis/autoscaling/v2/defaults.go`, `pkg/apis/autoscaling/validation/validation.go`).
 
+pub mod v1;
+
 use serde_json::{Value, json};
 
 use crate::json::{default, is_empty, items, text};
@@ -9,7 +11,7 @@ use crate::kinds::columns::{AGE, NAME, NONE, number, string};
 use crate::status::{FieldError, Path};
 use crate::validation::path_segment_faults;
 
-pub(super) const HORIZONTAL_POD_AUTOSCALER: Kind = Kind {
+pub(crate) const HORIZONTAL_POD_AUTOSCALER: Kind = Kind {
     group: "autoscaling",
     version: "v2",
     kind: "HorizontalPodAutoscaler",
