@@ -1,18 +1,18 @@
-//! The cluster under test: started, killed, awaited, rolled.
+//! The cluster under test: started, killed, awaited.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use http::Method;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use rutter_tests::{Client, eventually};
 use serde_json::{Value, json};
 
-use super::victim::Victim;
-use super::{Api, eventually};
+use super::process::Process;
+use super::victim::{End, Form, SERVICES, Victim};
 
 /// A one-machine cluster that `rutter up` keeps.
 pub(super) struct Cluster {
@@ -23,18 +23,17 @@ pub(super) struct Cluster {
     runtime: String,
 }
 
-/// Container ids by pod uid and container name.
-pub(super) type Containers = BTreeMap<String, String>;
-
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+const NATS_SERVER: [&str; 1] = ["nats-server"];
 
 impl Cluster {
-    pub(super) async fn start(
+    /// Brings it up in this form, whatever an earlier series left.
+    pub(super) fn start(
         rutter: &Path,
         demo: &Path,
         data: &Path,
         port: u16,
         runtime: &str,
+        form: Form,
     ) -> Result<Cluster> {
         let data = data.canonicalize()?.join("cluster");
         let cluster = Cluster {
@@ -44,7 +43,10 @@ impl Cluster {
             port,
             runtime: runtime.to_owned(),
         };
-        cluster.up()?;
+        let mut down = Command::new(&cluster.rutter);
+        down.args(["down", "--keep-pods", "--data"]).arg(&cluster.data);
+        ensure!(down.status()?.success(), "rutter down failed");
+        cluster.up(form)?;
         Ok(cluster)
     }
 
@@ -54,48 +56,62 @@ impl Cluster {
         Ok(())
     }
 
-    fn up(&self) -> Result<()> {
+    fn up(&self, form: Form) -> Result<()> {
         let mut command = Command::new(&self.rutter);
-        command.args([
-            "up",
-            "--background",
-            "--runtime",
-            &self.runtime,
-            "--port",
-            &self.port.to_string(),
-            "--data",
-        ]);
-        command.arg(&self.data);
+        command.args(["up", "--background", "--runtime", &self.runtime]);
+        command.args(["--port", &self.port.to_string(), "--data"]).arg(&self.data);
         command.arg("--demo-image").arg(&self.demo);
-        ensure!(command.status()?.success(), "rutter up failed");
+        if form == Form::Spread {
+            command.arg("--spread");
+        }
+        let output = command.output()?;
+        ensure!(output.status.success(), "rutter up failed:\n{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
 
-    pub(super) fn client(&self) -> Result<Api> {
-        Api::open(Some(&self.data.join("kubeconfig")))
+    pub(super) fn client(&self) -> Result<Client> {
+        Client::open(Some(&self.data.join("kubeconfig")))
     }
 
-    /// Kills the victim without warning (but for the graceful one).
-    pub(super) async fn kill(&mut self, victim: Victim) -> Result<()> {
-        let rutter = self.pid()?;
-        let nats = child_named(rutter, "nats-server")
-            .context("there is no nats-server below the cluster's process")?;
-        match victim {
-            Victim::NatsServer => kill(nats, Signal::SIGKILL)?,
-            Victim::Rutter => kill(rutter, Signal::SIGKILL)?,
-            Victim::Both => {
-                kill(rutter, Signal::SIGKILL)?;
-                kill(nats, Signal::SIGKILL)?;
-            }
-            Victim::Graceful => kill(rutter, Signal::SIGTERM)?,
+    /// Ends the victim, and has it started again: by its supervisor, or in the form that the next run is for.
+    pub(super) async fn kill(&mut self, victim: Victim, next: Form) -> Result<()> {
+        let up = self.process()?;
+        match victim.end {
+            End::NatsServer => self.kill_child(up, &NATS_SERVER).await,
+            End::Service(name) => self.kill_child(up, &["rutter", name]).await,
+            End::Up => self.kill_all(up, &[], Signal::SIGKILL, next).await,
+            End::Power => self.kill_all(up, &up.children(), Signal::SIGKILL, next).await,
+            End::Graceful => self.kill_all(up, &[], Signal::SIGTERM, next).await,
         }
-        if victim != Victim::NatsServer {
-            eventually("the end of the cluster's process", async || match kill(rutter, None) {
-                Err(_) => Ok(()),
-                Ok(()) => bail!("pid {rutter} is still there"),
-            })
-            .await?;
-            self.up()?;
+    }
+
+    async fn kill_child(&self, up: Process, words: &[&str]) -> Result<()> {
+        let child = up.child(words).with_context(|| format!("there is no {words:?} below rutter up"))?;
+        child.kill(Signal::SIGKILL)?;
+        up.successor(words, child).await?;
+        Ok(())
+    }
+
+    async fn kill_all(&self, up: Process, below: &[Process], signal: Signal, next: Form) -> Result<()> {
+        up.kill(signal)?;
+        for process in below {
+            // It may hang on its parent, and be gone by now.
+            let _ = process.kill(signal);
+        }
+        up.gone().await?;
+        self.up(next)
+    }
+
+    /// Every service that this form has runs, in a process of its own or in the one.
+    pub(super) fn is_whole(&self, form: Form) -> Result<()> {
+        let up = self.process()?;
+        up.child(&NATS_SERVER).context("nats-server does not run")?;
+        let services = SERVICES.map(|name| (name, up.child(&["rutter", name])));
+        for (name, process) in services {
+            match form {
+                Form::Spread => ensure!(process.is_some(), "{name} does not run"),
+                Form::Together => ensure!(process.is_none(), "{name} runs apart"),
+            }
         }
         Ok(())
     }
@@ -112,83 +128,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sets a rollout going: the deployment's template is changed.
-    pub(super) async fn roll(&self, client: &Api, run: u32) -> Result<()> {
-        let template = json!({"metadata": {"labels": {"app": "roll"}}, "spec": {"terminationGracePeriodSeconds": 1,
-            "containers": [{"name": "c", "image": "rutter/demo:latest", "imagePullPolicy": "IfNotPresent",
-                            "env": [{"name": "RUN", "value": run.to_string()}]}]}});
-        let steady = deployment(
-            "steady",
-            2,
-            json!({"metadata": {"labels": {"app": "steady"}}, "spec": {"containers":
-            [{"name": "c", "image": "rutter/demo:latest", "imagePullPolicy": "IfNotPresent"}]}}),
-        );
-        let rolling = deployment("roll", 3, template);
-        for wanted in [steady, rolling] {
-            let path = format!("{DEPLOYMENTS}/{}", wanted["metadata"]["name"].as_str().unwrap_or_default());
-            eventually("a deployment is written", async || match client.get::<Value>(&path).await {
-                Err(error) if format!("{error:#}").contains("not found") => {
-                    client.json::<Value>(Method::POST, DEPLOYMENTS, Some(&wanted)).await
-                }
-                Err(error) => Err(error),
-                Ok(mut stands) => {
-                    stands["spec"]["template"] = wanted["spec"]["template"].clone();
-                    client.json::<Value>(Method::PUT, &path, Some(&stands)).await
-                }
-            })
-            .await?;
-        }
-        eventually("the steady deployment is available", async || {
-            let steady: Value = client.get(&format!("{DEPLOYMENTS}/steady")).await?;
-            ensure!(steady["status"]["availableReplicas"] == 2, "{}", steady["status"]);
-            Ok(())
-        })
-        .await
-    }
-
-    /// The containers of the steady deployment, whose ids have to survive everything.
-    pub(super) fn containers(&self) -> Result<Containers> {
-        let client_json = Command::new("kubectl")
-            .env("KUBECONFIG", self.data.join("kubeconfig"))
-            .args(["get", "pods", "-l", "app=steady", "-o", "json"])
-            .output()?;
-        ensure!(client_json.status.success(), "{}", String::from_utf8_lossy(&client_json.stderr));
-        let pods: Value = serde_json::from_slice(&client_json.stdout)?;
-        let mut containers = Containers::new();
-        for pod in pods["items"].as_array().into_iter().flatten() {
-            for status in pod["status"]["containerStatuses"].as_array().into_iter().flatten() {
-                let key = format!("{}/{}", pod["metadata"]["uid"], status["name"]);
-                containers.insert(key, status["containerID"].to_string());
-            }
-        }
-        Ok(containers)
-    }
-
-    pub(super) fn changed(&self, before: &Containers) -> Result<u64> {
-        let after = self.containers()?;
-        Ok(before.iter().filter(|(key, id)| after.get(*key) != Some(id)).count() as u64)
-    }
-
-    fn pid(&self) -> Result<Pid> {
+    fn process(&self) -> Result<Process> {
         let text = fs::read_to_string(self.data.join("run/rutter.pid")).context("the cluster's pid file")?;
-        Ok(Pid::from_raw(text.trim().parse()?))
+        Process::find(Pid::from_raw(text.trim().parse()?)).context("rutter up does not run")
     }
-}
-
-fn deployment(name: &str, replicas: u32, template: Value) -> Value {
-    let labels = template["metadata"]["labels"].clone();
-    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
-           "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}})
-}
-
-/// A child of a process, by the name of its program.
-fn child_named(parent: Pid, name: &str) -> Option<Pid> {
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.find(|pid| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let Some((head, tail)) = stat.rsplit_once(')') else { return false };
-        head.ends_with(&format!("({name}")) && tail.split_whitespace().nth(1) == Some(&parent.to_string())
-    })
-    .map(Pid::from_raw)
 }

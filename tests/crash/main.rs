@@ -3,26 +3,26 @@
 //!
 //! Each run starts where the one before ended; the state file lets an interrupted series resume.
 
-mod check;
 mod cluster;
+mod process;
+mod rollout;
 mod victim;
-mod writer;
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use rutter_client::Client;
+use rutter_tests::check::{self, Verdict};
+use rutter_tests::eventually;
+use rutter_tests::writer::{self, Progress, Written};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use check::Verdict;
 use cluster::Cluster;
 use victim::Victim;
-use writer::Written;
 
 /// Kills parts of a cluster under load and checks that every acknowledged write is there.
 #[derive(Parser)]
@@ -74,11 +74,19 @@ async fn main() -> Result<()> {
     if series.done > 0 {
         eprintln!("resuming after {} runs", series.done);
     }
-    let mut cluster = Cluster::start(&args.rutter, &args.demo, &args.data, args.port, &args.runtime).await?;
+    let form = Victim::of_run(series.done).form;
+    let mut cluster = Cluster::start(&args.rutter, &args.demo, &args.data, args.port, &args.runtime, form)?;
     while series.done < args.runs {
-        let victim = Victim::of_run(series.done);
-        let verdict = run(&mut cluster, victim, series.done, args.writers).await?;
-        eprintln!("run {:>3}  kill {victim}: {verdict}", series.done);
+        let began = Instant::now();
+        let (run, victim) = (series.done, Victim::of_run(series.done));
+        let (verdict, back) = kill_one(&mut cluster, victim, run, args.writers)
+            .await
+            .with_context(|| format!("run {run}, which killed {victim}"))?;
+        eprintln!(
+            "run {run:>3}  kill {victim:<32} back in {:>4.1} s, {:>4.1} s in all: {verdict}",
+            back.as_secs_f64(),
+            began.elapsed().as_secs_f64()
+        );
         series.verdict.add(verdict);
         series.done += 1;
         fs::write(&state, serde_json::to_vec(&series)?)?;
@@ -92,43 +100,44 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Writers write and a rollout rolls while the victim is killed; when the cluster is back, everything is checked.
-async fn run(cluster: &mut Cluster, victim: Victim, run: u32, writers: u32) -> Result<Verdict> {
+/// Writers write and a rollout rolls while the victim is killed; when every writer has written again and the rollout
+/// has ended, everything is checked. Also tells how long writes stood still.
+async fn kill_one(
+    cluster: &mut Cluster,
+    victim: Victim,
+    run: u32,
+    writers: u32,
+) -> Result<(Verdict, Duration)> {
+    cluster.is_whole(victim.form)?;
     let client = Arc::new(cluster.client()?);
-    cluster.roll(&client, run).await?;
-    let before = cluster.containers()?;
-    let stop = CancellationToken::new();
+    rollout::begin(&client, run).await?;
+    let before = rollout::containers(&client).await?;
+    let (stop, progress) = (CancellationToken::new(), Arc::new(Progress::of(writers)));
     let tasks: Vec<_> = (0..writers)
-        .map(|writer| tokio::spawn(writer::write(client.clone(), run, writer, stop.clone())))
+        .map(|writer| {
+            tokio::spawn(writer::write(client.clone(), run, writer, progress.clone(), stop.clone()))
+        })
         .collect();
     tokio::time::sleep(victim.delay(run)).await;
-    cluster.kill(victim).await?;
+    let killed = Instant::now();
+    cluster.kill(victim, Victim::of_run(run + 1).form).await?;
     cluster.back().await?;
-    // Some writes land after the recovery too, so that what was acknowledged before and after meets.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let back = killed.elapsed();
+    // What was acknowledged before and after meets in every writer's object.
+    let then = progress.counts();
+    eventually("every writer writes again", async || {
+        ensure!(progress.has_grown_everywhere(&then), "some stand still");
+        Ok(())
+    })
+    .await?;
     stop.cancel();
     let mut written: Vec<Written> = Vec::new();
     for task in tasks {
         written.extend(task.await?);
     }
-    let mut verdict = check::all(&cluster.client()?, &written).await?;
-    verdict.containers_changed = cluster.changed(&before)?;
-    Ok(verdict)
+    let client = cluster.client()?;
+    rollout::end(&client).await?;
+    let mut verdict = check::all(&client, &written).await?;
+    verdict.containers_changed = rollout::changed(&client, &before).await?;
+    Ok((verdict, back))
 }
-
-/// Retries for as long as a cluster may need to come back.
-async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
-    loop {
-        match attempt().await {
-            Ok(found) => return Ok(found),
-            Err(error) if tokio::time::Instant::now() > deadline => {
-                return Err(error.context(what.to_owned()));
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
-}
-
-/// The API of a client, for the rooms of this program.
-type Api = Client;

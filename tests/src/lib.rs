@@ -1,1 +1,31 @@
-//! What tests of the whole share.
+//! What tests of the whole share: writers that remember what they were told, and the check of it against history.
+
+pub mod check;
+pub mod writer;
+
+use std::time::Duration;
+
+use anyhow::Result;
+pub use rutter_client::Client;
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a cluster may need to come back.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Tries until it succeeds.
+///
+/// # Errors
+/// The last one, when it never does.
+pub async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match attempt().await {
+            Ok(found) => return Ok(found),
+            Err(error) if tokio::time::Instant::now() > deadline => {
+                return Err(error.context(what.to_owned()));
+            }
+            Err(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}

@@ -17,9 +17,9 @@ use rutter_runtime::stream::{LogStream, Replicas, StreamSettings};
 use rutter_runtime::telemetry::{self, Form};
 
 use super::args::{CommonArgs, LedgerCommand};
-use super::{ControllerArgs, GatewayArgs, LedgerArgs, NodeagentArgs, controllers, node};
+use super::{ControllerArgs, GatewayArgs, LedgerArgs, NodeagentArgs, controllers, lifeline, node};
 use crate::process::{Ground, Ledger as LedgerPlace};
-use crate::up::{Home, write_kubeconfig};
+use crate::up::{Home, Runtime, hold, write_kubeconfig};
 
 /// How long to wait for a broker that is only starting.
 const BROKER: Duration = Duration::from_secs(120);
@@ -29,6 +29,9 @@ async fn run<F>(name: &'static str, common: &CommonArgs, metrics: Metrics, start
 where
     F: AsyncFnOnce(&mut Shutdown) -> Result<()>,
 {
+    if common.with_parent {
+        lifeline::hold();
+    }
     let telemetry = telemetry::start(name, &common.log, Form::Text)?;
     let mut shutdown = Shutdown::new();
     if let Some(address) = common.metrics {
@@ -53,14 +56,24 @@ where
 /// Connects as a role; a broker that is only starting is waited for.
 async fn client(common: &CommonArgs, role: &Role) -> Result<async_nats::Client> {
     let config = super::connection(&common.nats, common.nats_creds.as_deref(), common.nats_ca.as_deref())?;
+    patiently("NATS", async || nats::connect(&config, role).await).await
+}
+
+/// Tries until it succeeds, for as long as a broker may take to start: quick at first, then once a second.
+async fn patiently<T, E>(what: &str, attempt: impl AsyncFn() -> Result<T, E>) -> Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     let deadline = tokio::time::Instant::now() + BROKER;
+    let mut pause = Duration::from_millis(20);
     loop {
-        match nats::connect(&config, role).await {
-            Ok(client) => return Ok(client),
+        match attempt().await {
+            Ok(done) => return Ok(done),
             Err(error) if tokio::time::Instant::now() > deadline => return Err(error.into()),
-            Err(error) => tracing::info!("waiting for NATS: {error}"),
+            Err(error) => tracing::info!("waiting for {what}: {error}"),
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
     }
 }
 
@@ -68,12 +81,7 @@ async fn client(common: &CommonArgs, role: &Role) -> Result<async_nats::Client> 
 async fn ground(common: &CommonArgs, role: &Role, shutdown: &mut Shutdown) -> Result<Ground> {
     let config = super::connection(&common.nats, common.nats_creds.as_deref(), common.nats_ca.as_deref())?;
     let waiting = client(common, role).await?;
-    let deadline = tokio::time::Instant::now() + BROKER;
-    while let Err(error) = LogStream::open(waiting.clone()).await {
-        anyhow::ensure!(tokio::time::Instant::now() < deadline, "the log is not there: {error}");
-        tracing::info!("waiting for the log: {error}");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    patiently("the log", async || LogStream::open(waiting.clone()).await).await?;
     drop(waiting);
     let seal = SealKey::open(&common.key_file)?;
     let stage = shutdown.stage("log");
@@ -126,8 +134,11 @@ pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
     run("ledger", &common, Metrics::new(), async |shutdown| {
         let client = client(&args.common, &Role::Ledger).await?;
         let replicas = if args.replicas == "3" { Replicas::Three } else { Replicas::One };
-        let settings = StreamSettings { replicas, max_bytes: args.max_log_gib << 30 };
-        let stream = ensure_stream(client, &settings).await?;
+        let max_bytes = args.max_log_bytes.unwrap_or(args.max_log_gib << 30);
+        let settings = StreamSettings { replicas, max_bytes };
+        // Servers of a cluster elect a leader of the stream first.
+        let ensure = async || LogStream::ensure(client.clone(), &settings).await;
+        let stream = patiently("JetStream", ensure).await?;
         let config = super::connection(
             &args.common.nats,
             args.common.nats_creds.as_deref(),
@@ -145,7 +156,7 @@ pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
             proving: if replicas == Replicas::One { Proving::Asked } else { Proving::Framed },
             stream: settings,
             index: args.common.data.join("ledger.index"),
-            store: None,
+            store: args.store.clone(),
             new_incarnation: args.new_incarnation,
         };
         let parts = Parts {
@@ -165,19 +176,6 @@ pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
         Ok(())
     })
     .await
-}
-
-/// Servers of a cluster elect a leader of the stream first.
-async fn ensure_stream(client: async_nats::Client, settings: &StreamSettings) -> Result<LogStream> {
-    let deadline = tokio::time::Instant::now() + BROKER;
-    loop {
-        match LogStream::ensure(client.clone(), settings).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) if tokio::time::Instant::now() > deadline => return Err(error.into()),
-            Err(error) => tracing::info!("waiting for JetStream: {error}"),
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
 }
 
 /// `rutter replicator`
@@ -208,13 +206,20 @@ async fn controller(name: &'static str, role: Role, args: ControllerArgs) -> Res
 
 /// `rutter nodeagent`
 pub(crate) async fn nodeagent(args: NodeagentArgs) -> Result<()> {
+    let home = Home::open(&args.common.data)?;
+    // One agent to a directory, which `rutter down` finds and ends; below `rutter up`, that one holds it.
+    let _held = (!args.common.with_parent).then(|| hold(&home)).transpose()?;
+    agent(&home, args).await
+}
+
+/// The agent of a directory that is held.
+pub(super) async fn agent(home: &Home, args: NodeagentArgs) -> Result<()> {
     let common = args.common.clone();
     run("nodeagent", &common, Metrics::new(), async |shutdown| {
-        let home = Home::open(&args.common.data)?;
-        let config = node::config(args.runtime, args.nodes, args.node_name.clone(), &home)?;
+        let config = node::config(args.runtime, args.nodes, args.node_name.clone(), home)?;
         let mut config = config.context("a node agent needs a runtime: containerd or sim")?;
         config.node_ip = args.node_ip;
-        node::remember(&home, &config)?;
+        node::remember(home, &config)?;
         let role = node::role(&config);
         let connections = rutter_nodeagent::Connections {
             control: client(&args.common, &role).await?,
@@ -228,7 +233,10 @@ pub(crate) async fn nodeagent(args: NodeagentArgs) -> Result<()> {
                 end.cancel();
             }
         });
-        Ok(())
+        match &args.demo_image {
+            Some(program) if args.runtime == Runtime::Containerd => node::load_demo(home, program).await,
+            _ => Ok(()),
+        }
     })
     .await
 }

@@ -33,6 +33,9 @@ pub(crate) struct CommonArgs {
     /// Serve /metrics, /livez and /readyz here
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
+    /// Standard input is a pipe: when it closes, the process that started this one has ended, and this one ends too
+    #[arg(long, hide = true)]
+    pub(crate) with_parent: bool,
     /// What the service says: a filter such as info or debug
     #[arg(
         long,
@@ -77,6 +80,12 @@ pub(crate) struct LedgerArgs {
     /// The most bytes that the log may take, in GiB
     #[arg(long, default_value_t = 8, value_name = "GIB")]
     pub(crate) max_log_gib: u64,
+    /// The same in bytes
+    #[arg(long, hide = true, conflicts_with = "max_log_gib", value_name = "BYTES")]
+    pub(crate) max_log_bytes: Option<u64>,
+    /// Where a nats-server of this machine keeps the log: when that disk is nearly full, only deletes are taken
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
     /// The log was restored from a backup, or lost its tail, and that is accepted: begin a new incarnation of it
     #[arg(long)]
     pub(crate) new_incarnation: bool,
@@ -135,6 +144,9 @@ pub(crate) struct NodeagentArgs {
     /// How many nodes to play, with --runtime sim
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) nodes: u32,
+    /// A program to make the image rutter/demo:latest of
+    #[arg(long, value_name = "FILE")]
+    pub(crate) demo_image: Option<PathBuf>,
     /// The address other nodes reach this one by
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) node_ip: Option<IpAddr>,

@@ -45,7 +45,7 @@ pub(crate) async fn join(args: JoinArgs) -> Result<()> {
         nats_ca: Some(room.nats_ca()),
         ..args.node.common
     };
-    super::nodeagent(NodeagentArgs { common, node_name: Some(membership.node), ..args.node }).await
+    super::agent(&home, NodeagentArgs { common, node_name: Some(membership.node), ..args.node }).await
 }
 
 /// What this machine is in which cluster.

@@ -5,6 +5,7 @@ mod args;
 mod broker;
 mod controllers;
 mod join;
+mod lifeline;
 pub(crate) mod node;
 mod pin;
 mod verify;
@@ -16,6 +17,7 @@ use rutter_runtime::config::Raw;
 use rutter_runtime::nats::{NatsConfig, RawNatsConfig};
 use rutter_runtime::view::{Health, View};
 
+use alone::agent;
 pub(crate) use alone::{autoscaler, gateway, ledger, nodeagent, placement, replicator};
 pub(crate) use args::{ControllerArgs, GatewayArgs, JoinArgs, LedgerArgs, NodeagentArgs};
 pub(crate) use broker::{BrokerArgs, setup as nats_setup};

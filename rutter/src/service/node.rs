@@ -53,6 +53,11 @@ fn remembered(home: &Home) -> Option<Config> {
     serde_json::from_slice(&std::fs::read(home.root().join("run/node.json")).ok()?).ok()
 }
 
+/// Whether an agent has noted what it runs.
+pub(crate) fn is_remembered(home: &Home) -> bool {
+    remembered(home).is_some()
+}
+
 /// Notes what runs, so that a later command can find and end it.
 pub(crate) fn remember(home: &Home, config: &Config) -> Result<()> {
     let path = home.root().join("run/node.json");

@@ -50,6 +50,9 @@ pub(crate) struct UpArgs {
     /// How many nodes to play, with --runtime sim
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) nodes: u32,
+    /// Run every service in a process of its own, started again when it dies
+    #[arg(long)]
+    pub(crate) spread: bool,
     /// Return when the cluster is ready, and leave it running
     #[arg(long)]
     pub(crate) background: bool,
@@ -60,7 +63,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "GIB")]
     pub(crate) max_log_gib: Option<u64>,
     /// The log was restored from a backup, or lost its tail, and that is accepted: begin a new incarnation of it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "spread")]
     pub(crate) new_incarnation: bool,
     /// What the services say: a filter such as info, debug or rutter_gateway=debug
     #[arg(
@@ -70,6 +73,21 @@ pub(crate) struct UpArgs {
         value_name = "FILTER"
     )]
     pub(crate) log: String,
+}
+
+impl UpArgs {
+    /// The address that others reach the API by.
+    pub(super) fn advertise(&self) -> IpAddr {
+        if self.listen.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { self.listen }
+    }
+
+    pub(super) fn wanted_nodes(&self) -> usize {
+        match self.runtime {
+            Runtime::None => 0,
+            Runtime::Containerd => 1,
+            Runtime::Sim => self.nodes as usize,
+        }
+    }
 }
 
 #[derive(Args, Clone, Debug)]

@@ -1,24 +1,24 @@
 //! The cluster in this process: what is started, on what, and in which order it ends.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rutter_client::Client;
-use rutter_ledger::core::{Proving, Role as LedgerRole};
+use rutter_ledger::core::Role as LedgerRole;
 use rutter_ledger::{Ledger, LedgerConfig, LedgerState};
-use rutter_runtime::nats::{self, NatsConfig};
+use rutter_runtime::nats;
 use rutter_runtime::pki::cluster::{self, ClusterKeys};
 use rutter_runtime::roles::Role;
 use rutter_runtime::seal::SealKey;
-use rutter_runtime::server::{EmbeddedServer, ServerConfig};
 use rutter_runtime::shutdown::{Shutdown, Stage};
 use rutter_runtime::standby::Standby;
-use rutter_runtime::stream::{LogStream, Replicas, StreamSettings};
+use rutter_runtime::stream::LogStream;
 use rutter_runtime::telemetry::{self, Form};
 use tokio::sync::watch;
 
 use super::args::{Runtime, UpArgs};
+use super::broker::{self, Broker};
 use super::paths::Home;
 use super::progress::Progress;
 use super::{kubeconfig, lock, ready};
@@ -27,8 +27,6 @@ use crate::service::{self, node};
 
 /// How long the first leader may take: an orphan's append may have to be settled first.
 const LEADING: Duration = Duration::from_secs(60);
-/// How long a node may take to be Ready.
-const NODES_READY: Duration = Duration::from_secs(120);
 
 /// Runs the cluster until it is asked to end.
 pub(super) async fn run(args: UpArgs, home: Home, progress: Progress) -> Result<()> {
@@ -53,62 +51,6 @@ pub(super) async fn run(args: UpArgs, home: Home, progress: Progress) -> Result<
     outcome
 }
 
-/// The broker, when it is ours.
-struct Broker(Option<EmbeddedServer>);
-
-impl Broker {
-    async fn start(args: &UpArgs, home: &Home, progress: &Progress) -> Result<Broker> {
-        if args.nats.is_some() {
-            return Ok(Broker(None));
-        }
-        // Others reach it by this address, and its certificate is for it.
-        anyhow::ensure!(
-            !args.nats_listen.ip().is_unspecified(),
-            "--nats-listen takes one address of this machine"
-        );
-        progress.step("starting nats-server");
-        let config = ServerConfig {
-            data_dir: home.root().to_owned(),
-            listen: args.nats_listen,
-            binary: None,
-            max_store_bytes: max_log_bytes(args, home)?,
-        };
-        Ok(Broker(Some(EmbeddedServer::start(config).await?)))
-    }
-
-    fn connection(&self, args: &UpArgs, role: &Role) -> Result<NatsConfig> {
-        match (&self.0, &args.nats) {
-            (Some(server), _) => Ok(server.connection(role)),
-            (None, Some(url)) => {
-                service::connection(url, args.nats_creds.as_deref(), args.nats_ca.as_deref())
-            }
-            (None, None) => anyhow::bail!("there is no broker"),
-        }
-    }
-
-    /// How nodes of other machines join, when the broker is ours.
-    fn joining(&self) -> Option<rutter_gateway::Joining> {
-        let server = self.0.as_ref()?;
-        let nats_ca_pem = server.ca().certificate_pem().to_owned();
-        Some(rutter_gateway::Joining {
-            authority: server.authority().clone(),
-            nats: server.url(),
-            nats_ca_pem,
-        })
-    }
-
-    /// How the ledger proves that it leads: with our own server under our own lock, nobody else can append.
-    fn proving(&self) -> Proving {
-        if self.0.is_some() { Proving::Owned } else { Proving::Asked }
-    }
-
-    async fn stop(self) {
-        if let Some(server) = self.0 {
-            server.stop().await;
-        }
-    }
-}
-
 async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut Shutdown) -> Result<Broker> {
     let began = Instant::now();
     let broker = Broker::start(args, home, progress).await?;
@@ -126,9 +68,9 @@ async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut S
     let config = LedgerConfig {
         name: "ledger".to_owned(),
         proving: broker.proving(),
-        stream: settings(args, home)?,
+        stream: broker::settings(args, home)?,
         index: home.root().join("ledger.index"),
-        store: broker.0.is_some().then(|| home.root().join("nats")),
+        store: broker.store(home),
         new_incarnation: args.new_incarnation,
     };
     let parts = rutter_ledger::Parts {
@@ -161,12 +103,7 @@ async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut S
     service::start_controllers(&ground, &|role| broker.connection(args, role), Standby::Silent, &controllers)
         .await?;
     start_nodes(args, home, &broker, progress, shutdown).await?;
-    let wanted = match args.runtime {
-        Runtime::None => 0,
-        Runtime::Containerd => 1,
-        Runtime::Sim => args.nodes as usize,
-    };
-    ready::nodes(&client, wanted, NODES_READY).await?;
+    ready::nodes(&client, args.wanted_nodes()).await?;
     tracing::info!("ready after {:.3} s", began.elapsed().as_secs_f64());
     progress.ready();
     Ok(broker)
@@ -174,27 +111,7 @@ async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut S
 
 async fn ensure_stream(args: &UpArgs, home: &Home, broker: &Broker) -> Result<LogStream> {
     let client = nats::connect(&broker.connection(args, &Role::Ledger)?, &Role::Ledger).await?;
-    Ok(LogStream::ensure(client, &settings(args, home)?).await?)
-}
-
-fn settings(args: &UpArgs, home: &Home) -> Result<StreamSettings> {
-    // JetStream keeps files of its own beside the messages.
-    Ok(StreamSettings { replicas: Replicas::One, max_bytes: max_log_bytes(args, home)? / 10 * 9 })
-}
-
-/// What the log may take of the disk.
-fn max_log_bytes(args: &UpArgs, home: &Home) -> Result<u64> {
-    if let Some(gib) = args.max_log_gib {
-        return Ok(gib << 30);
-    }
-    let disk = disk_bytes(home)?;
-    Ok((disk / 4).max(1 << 30))
-}
-
-/// The size of the file system that holds the data, so that the share doesn't shrink with every start.
-fn disk_bytes(home: &Home) -> Result<u64> {
-    let stat = nix::sys::statvfs::statvfs(home.root())?;
-    Ok(stat.blocks() * stat.fragment_size())
+    Ok(LogStream::ensure(client, &broker::settings(args, home)?).await?)
 }
 
 async fn leads(mut state: watch::Receiver<LedgerState>) -> Result<()> {
@@ -214,7 +131,7 @@ async fn api(
     stage: Stage,
 ) -> Result<SocketAddr> {
     let data = nats::connect(&broker.connection(args, &Role::Gateway)?, &Role::Gateway).await?;
-    let advertise = if args.listen.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { args.listen };
+    let advertise = args.advertise();
     let config = rutter_gateway::Config {
         listen: SocketAddr::new(args.listen, args.port),
         advertise,

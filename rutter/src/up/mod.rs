@@ -1,7 +1,8 @@
-//! A whole cluster on one machine: every service in this process, nats-server as its child.
+//! A whole cluster on one machine: every service in this process, or each in one of its own; nats-server as its child.
 
 mod args;
 mod background;
+mod broker;
 mod cluster;
 mod image;
 mod kubeconfig;
@@ -9,6 +10,7 @@ mod lock;
 mod paths;
 mod progress;
 mod ready;
+mod spread;
 mod stop;
 
 use anyhow::Result;
@@ -27,7 +29,12 @@ use progress::Progress;
 pub(crate) async fn up(args: UpArgs) -> Result<()> {
     let home = Home::open(&args.data)?;
     if !args.background {
-        return cluster::run(args, home, Progress::open()).await;
+        let progress = Progress::open();
+        return if args.spread {
+            spread::run(args, home, progress).await
+        } else {
+            cluster::run(args, home, progress).await
+        };
     }
     match lock::running(&home) {
         Some(pid) => eprintln!("  the cluster runs already (pid {pid})"),

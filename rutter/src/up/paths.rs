@@ -44,6 +44,21 @@ impl Home {
         self.0.join("projection")
     }
 
+    /// What our own nats-server keeps.
+    pub(crate) fn nats(&self) -> PathBuf {
+        self.0.join("nats")
+    }
+
+    /// The projections of services that run apart.
+    pub(crate) fn services(&self) -> PathBuf {
+        self.0.join("services")
+    }
+
+    /// By which those reach nats-server.
+    pub(crate) fn credentials(&self) -> PathBuf {
+        self.0.join("run/creds")
+    }
+
     pub(crate) fn node(&self) -> PathBuf {
         self.0.join("node")
     }

@@ -6,6 +6,9 @@ use anyhow::{Result, bail};
 use rutter_client::Client;
 use serde_json::Value;
 
+/// How long a node may take to be Ready.
+const NODES_READY: Duration = Duration::from_secs(120);
+
 /// Waits until the API says that it is ready.
 pub(super) async fn api(client: &Client) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -21,8 +24,8 @@ pub(super) async fn api(client: &Client) -> Result<()> {
 }
 
 /// Waits until every node that was asked for is Ready.
-pub(super) async fn nodes(client: &Client, wanted: usize, patience: Duration) -> Result<()> {
-    let deadline = Instant::now() + patience;
+pub(super) async fn nodes(client: &Client, wanted: usize) -> Result<()> {
+    let deadline = Instant::now() + NODES_READY;
     loop {
         let nodes: Value = client.get("/api/v1/nodes").await?;
         let items = nodes["items"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -31,7 +34,11 @@ pub(super) async fn nodes(client: &Client, wanted: usize, patience: Duration) ->
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("{ready} of {wanted} nodes are Ready after {} s: {}", patience.as_secs(), reasons(items));
+            bail!(
+                "{ready} of {wanted} nodes are Ready after {} s: {}",
+                NODES_READY.as_secs(),
+                reasons(items)
+            );
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

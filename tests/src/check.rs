@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Result;
+use futures::{StreamExt, TryStreamExt, stream};
 use rutter_schemas::protocol::ledger::HistoryAnswer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::writer::{Told, Written};
-use super::{Api, eventually};
+use crate::writer::{Told, Written};
+use crate::{Client, eventually};
 
 /// Counts over all runs. Everything but the first two has to be zero.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Verdict {
+pub struct Verdict {
     acked: u64,
     unknown: u64,
     /// Acknowledged, and not in the history with that count.
@@ -27,11 +28,11 @@ pub(super) struct Verdict {
     /// In the history, and attempted by nobody.
     from_nowhere: u64,
     /// Containers that ran before and have another id, or are gone, after.
-    pub(super) containers_changed: u64,
+    pub containers_changed: u64,
 }
 
 impl Verdict {
-    pub(super) fn add(&mut self, other: Verdict) {
+    pub fn add(&mut self, other: Verdict) {
         self.acked += other.acked;
         self.unknown += other.unknown;
         self.lost += other.lost;
@@ -42,7 +43,7 @@ impl Verdict {
         self.containers_changed += other.containers_changed;
     }
 
-    pub(super) fn holds(&self) -> bool {
+    pub fn holds(&self) -> bool {
         let wrong = [
             self.lost,
             self.double,
@@ -72,16 +73,20 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// Objects that are asked for at the same time.
+const AT_ONCE: usize = 16;
+
 /// Checks every object that the writers touched.
-pub(super) async fn all(client: &Api, written: &[Written]) -> Result<Verdict> {
-    let mut verdict = Verdict::default();
-    for object in written {
-        verdict.add(one(client, object).await?);
-    }
-    Ok(verdict)
+pub async fn all(client: &Client, written: &[Written]) -> Result<Verdict> {
+    let verdicts = stream::iter(written).map(|object| one(client, object)).buffer_unordered(AT_ONCE);
+    let sum = |mut sum: Verdict, one| async move {
+        sum.add(one);
+        Ok(sum)
+    };
+    verdicts.try_fold(Verdict::default(), sum).await
 }
 
-async fn one(client: &Api, object: &Written) -> Result<Verdict> {
+async fn one(client: &Client, object: &Written) -> Result<Verdict> {
     let history = history(client, &object.name).await?;
     let mut verdict = Verdict::default();
     let mut times: BTreeMap<u64, u64> = BTreeMap::new();
@@ -113,7 +118,7 @@ async fn one(client: &Api, object: &Written) -> Result<Verdict> {
 }
 
 /// Revision → the count it stored, of every version of the object.
-async fn history(client: &Api, name: &str) -> Result<BTreeMap<u64, u64>> {
+async fn history(client: &Client, name: &str) -> Result<BTreeMap<u64, u64>> {
     let path = format!(
         "/apis/rutter.dev/v1/history?resource=configmaps&namespace=default&name={name}&limit=1000&objects=true"
     );

@@ -1,22 +1,23 @@
 //! A writer: creates a ConfigMap of its own, then counts in it, and remembers what it was told.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::Api;
+use crate::Client;
 
 /// One attempt to write, and what was said of it.
-pub(super) struct Attempt {
+pub struct Attempt {
     /// The count that was to be stored.
-    pub(super) count: u64,
-    pub(super) told: Told,
+    pub count: u64,
+    pub told: Told,
 }
 
-pub(super) enum Told {
+pub enum Told {
     /// Acknowledged, with this resourceVersion.
     Done(String),
     /// Refused: it must not be there.
@@ -26,15 +27,44 @@ pub(super) enum Told {
 }
 
 /// All that one writer did to one object.
-pub(super) struct Written {
-    pub(super) name: String,
-    pub(super) attempts: Vec<Attempt>,
+pub struct Written {
+    pub name: String,
+    pub attempts: Vec<Attempt>,
 }
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
 
+/// How many writes of each writer were acknowledged, while they go on.
+pub struct Progress(Vec<AtomicU64>);
+
+impl Progress {
+    pub fn of(writers: u32) -> Progress {
+        Progress((0..writers).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    pub fn counts(&self) -> Vec<u64> {
+        self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Whether every writer was acknowledged something since.
+    pub fn has_grown_everywhere(&self, then: &[u64]) -> bool {
+        self.counts().iter().zip(then).all(|(now, then)| now > then)
+    }
+
+    fn acknowledged(&self, writer: u32) {
+        self.0[writer as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Writes until told to stop; survives everything.
-pub(super) async fn write(client: Arc<Api>, run: u32, writer: u32, stop: CancellationToken) -> Vec<Written> {
+pub async fn write(
+    client: Arc<Client>,
+    run: u32,
+    writer: u32,
+    progress: Arc<Progress>,
+    stop: CancellationToken,
+) -> Vec<Written> {
+    let acknowledged = || progress.acknowledged(writer);
     let mut all = Vec::new();
     for object in 0.. {
         if stop.is_cancelled() {
@@ -42,20 +72,28 @@ pub(super) async fn write(client: Arc<Api>, run: u32, writer: u32, stop: Cancell
         }
         let name = format!("crash-{run}-{writer}-{object}");
         let mut written = Written { name, attempts: Vec::new() };
-        count_up(&client, &mut written, &stop).await;
+        count_up(&client, &mut written, &acknowledged, &stop).await;
         all.push(written);
     }
     all
 }
 
 /// Creates the object and counts to 20; an unknown outcome is settled by reading before going on.
-async fn count_up(client: &Api, written: &mut Written, stop: &CancellationToken) {
+async fn count_up(
+    client: &Client,
+    written: &mut Written,
+    acknowledged: &impl Fn(),
+    stop: &CancellationToken,
+) {
     let mut from: Option<String> = None;
     let mut count = 0;
     while count < 20 && !stop.is_cancelled() {
         let told = attempt(client, &written.name, count, from.as_deref()).await;
         let next = match &told {
-            Told::Done(revision) => Some(revision.clone()),
+            Told::Done(revision) => {
+                acknowledged();
+                Some(revision.clone())
+            }
             Told::Refused | Told::Unknown => None,
         };
         written.attempts.push(Attempt { count, told });
@@ -66,7 +104,7 @@ async fn count_up(client: &Api, written: &mut Written, stop: &CancellationToken)
     }
 }
 
-async fn attempt(client: &Api, name: &str, count: u64, from: Option<&str>) -> Told {
+async fn attempt(client: &Client, name: &str, count: u64, from: Option<&str>) -> Told {
     let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
                             "data": {"count": count.to_string()}});
     let request = match from {
@@ -93,7 +131,7 @@ fn decided(error: &str) -> bool {
 }
 
 /// Reads what stands, as long as it takes, and goes on from there.
-async fn settle(client: &Api, name: &str, count: u64, from: Option<String>) -> (Option<String>, u64) {
+async fn settle(client: &Client, name: &str, count: u64, from: Option<String>) -> (Option<String>, u64) {
     for _ in 0..600 {
         match client.get::<Value>(&format!("{COLLECTION}/{name}")).await {
             Ok(stored) => {
