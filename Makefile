@@ -36,6 +36,24 @@ down: ## Stop the cluster and leave nothing of it running; keeps its data
 clean: down ## Stop the cluster and remove its data
 	@rm -rf $(DATA)
 
+.PHONY: compose-up
+compose-up: ## Build, start a cluster of many containers (needs docker) and wait until its 3 nodes are Ready
+	@compose/cluster preflight
+	@scripts/install build
+	@scripts/install compose
+	@echo "  building (the first time takes minutes)" >&2
+	@$(build-demo)
+	@cargo build --release --quiet --bin rutter
+	@compose/cluster up
+
+.PHONY: compose-down
+compose-down: ## Stop that cluster and leave nothing of it running; keeps its log
+	@compose/cluster down
+
+.PHONY: compose-clean
+compose-clean: ## Stop that cluster and remove its log
+	@compose/cluster clean
+
 .PHONY: tools
 tools: ## Install what builds, clusters and tests need, and nothing else
 	@scripts/install test
@@ -58,6 +76,11 @@ test-crash: ## Kill things under load RUNS times (default 20) and check that not
 	$(build-demo)
 	cargo build --release --bin rutter --bin crash
 	target/release/crash --runs $${RUNS:-20} --rutter $(RUTTER) --demo $(DEMO)
+
+.PHONY: test-compose
+test-compose: compose-up ## Tour that cluster, then kill its parts during rollouts
+	cargo build --release --bin compose
+	target/release/compose
 
 .PHONY: sim
 sim: ## Run the simulator over SEEDS seeds (default 1000)

@@ -17,8 +17,13 @@ pub use references::references;
 use rutter_schemas::Key;
 
 /// The resources of the shared feed: (group, resource).
-pub const SHARED: [(&str, &str); 3] =
-    [("", "services"), ("discovery.k8s.io", "endpointslices"), ("", "namespaces")];
+pub const SHARED: [(&str, &str); 4] = [
+    ("", "services"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("", "namespaces"),
+    // Which node has which range of pod addresses: the nodes' ways to each other's pods.
+    ("rutter.dev", "podcidrs"),
+];
 
 pub(crate) fn is_shared(key: &Key) -> bool {
     SHARED.contains(&(key.group.as_str(), key.resource.as_str()))

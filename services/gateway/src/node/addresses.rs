@@ -102,11 +102,33 @@ fn taken(range: Ipv4Addr, node: &str) -> Draft {
     draft("PodCIDRTaken", Op::Create, about(name, uid), Revision::NONE, object)
 }
 
-/// Gives back the range of a node that is gone; none if it has none.
+/// Writes down the node's own address, by which the others reach its range, when it has told another than stands there.
 ///
 /// # Errors
 /// When the view can't be read.
-pub fn released(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Status> {
+pub fn led(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Status> {
+    let address = internal_address(node);
+    if address.is_none() {
+        return Ok(None);
+    }
+    let Some((range, object, revision)) = held(snapshot, node)? else { return Ok(None) };
+    if object.pointer("/spec/address").and_then(Value::as_str) == address {
+        return Ok(None);
+    }
+    let mut object = object;
+    object["spec"]["address"] = json!(address);
+    let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Some(draft("PodCIDRLed", Op::Update, about(key(range).name, uid), revision, object)))
+}
+
+fn internal_address(node: &Value) -> Option<&str> {
+    let addresses = node.pointer("/status/addresses")?.as_array()?;
+    let internal = addresses.iter().find(|address| address["type"] == "InternalIP")?;
+    internal["address"].as_str()
+}
+
+/// The range of a node, with the object that holds it and its revision; none if it has none.
+fn held(snapshot: &Snapshot, node: &Value) -> Result<Option<(Ipv4Addr, Value, Revision)>, Status> {
     let range = node.pointer("/spec/podCIDR").and_then(Value::as_str).and_then(|text| text.split_once('/'));
     let Some(range) = range.and_then(|(address, _)| address.parse().ok()) else { return Ok(None) };
     let Some(record) = snapshot.get(&key(range)).map_err(|error| failed(&error))? else { return Ok(None) };
@@ -117,13 +139,17 @@ pub fn released(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Stat
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
     }
-    Ok(Some(draft(
-        "PodCIDRReleased",
-        Op::Delete,
-        about(key(range).name, record.uid.to_string()),
-        record.revision,
-        object,
-    )))
+    Ok(Some((range, object, record.revision)))
+}
+
+/// Gives back the range of a node that is gone; none if it has none.
+///
+/// # Errors
+/// When the view can't be read.
+pub fn released(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Status> {
+    let Some((range, object, revision)) = held(snapshot, node)? else { return Ok(None) };
+    let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Some(draft("PodCIDRReleased", Op::Delete, about(key(range).name, uid), revision, object)))
 }
 
 fn about(name: String, uid: String) -> ObjectRef {

@@ -156,8 +156,13 @@ impl Asked<'_> {
             let (before, revision) = found.ok_or_else(|| Status::not_found(NODES, self.node))?;
             let mut after = before.clone();
             after["status"] = merge::status(&before["status"], &status);
+            let led = addresses::led(snapshot, &after)?;
             let draft = write::update(&resource, "status", &before, after, &cx("", self.node, &who.name))?;
-            Ok(written(draft, &why, revision))
+            let drafts: Vec<Draft> = draft.into_iter().chain(led).collect();
+            if drafts.is_empty() {
+                return Ok(Plan::nothing(Became::Same(revision)));
+            }
+            Ok(Plan::many(drafts, &*why, Became::Written))
         })
         .await
     }

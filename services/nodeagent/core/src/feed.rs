@@ -118,7 +118,7 @@ fn forget_unnamed(parts: &[FeedMessage], feed: Feed, objects: &mut Objects) -> V
 /// Which feed brings an object.
 pub fn feed_of(key: &Key) -> Feed {
     match key.resource.as_str() {
-        "services" | "endpointslices" | "namespaces" => Feed::Shared,
+        "services" | "endpointslices" | "namespaces" | "podcidrs" => Feed::Shared,
         _ => Feed::Own,
     }
 }

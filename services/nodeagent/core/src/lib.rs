@@ -11,6 +11,7 @@
 //! | [`node`] | all pods of a node |
 //! | [`plan`] | what a sandbox, a container, a volume is made of |
 //! | [`nft`], [`dns`] | Services as the kernel and a resolver see them |
+//! | [`routes`] | the ways to the pods of other nodes |
 
 pub mod dns;
 pub mod env;
@@ -23,5 +24,6 @@ pub mod objects;
 pub mod plan;
 pub mod quantity;
 pub mod resources;
+pub mod routes;
 pub mod view;
 pub mod volumes;

@@ -174,7 +174,8 @@ impl Agent {
 
     fn changed(&mut self, keys: &[Key]) {
         self.node.changed(keys, &self.feed.objects, Timestamp::now());
-        if keys.iter().any(|key| matches!(key.resource.as_str(), "services" | "endpointslices")) {
+        let is_of_net = |key: &Key| matches!(&*key.resource, "services" | "endpointslices" | "podcidrs");
+        if keys.iter().any(is_of_net) {
             self.services.send_replace(Arc::new(self.feed.objects.clone()));
         }
         if keys.iter().any(|key| key.resource == "nodes") {

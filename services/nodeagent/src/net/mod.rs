@@ -1,9 +1,10 @@
-//! The node's network: where pods get their addresses, and how Services are reached.
+//! The node's network: where pods get their addresses, how they reach those of other nodes, and how Services are reached.
 
 mod cni;
 mod dns;
 mod kernel;
 pub(crate) mod leftovers;
+mod routes;
 mod services;
 
 pub(crate) use cni::Network;
@@ -41,6 +42,8 @@ pub(crate) fn start(
             }
         });
     }
+    let ways = routes::keep(facts.name.clone(), facts.host_ips.clone(), services.clone());
+    tokio::spawn(end.clone().run_until_cancelled_owned(ways));
     let (cfg, node) = (cfg.clone(), facts.name.clone());
     tokio::spawn(end.clone().run_until_cancelled_owned(async move {
         let proxy = if cfg.proxy { Some(proxy(&cfg, &node, &network).await) } else { None };
@@ -58,6 +61,7 @@ pub(crate) async fn remove(cfg: &Config) {
     if cfg.dns {
         dns::forget_address(cfg.cluster_dns).await;
     }
+    routes::remove().await;
 }
 
 /// Waits until the pods' range is known.
