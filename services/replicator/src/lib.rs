@@ -6,8 +6,8 @@ mod hearing;
 mod root;
 
 use rutter_replicator_core::{
-    Defaults, Deployments, EndpointSlices, Garbage, NamespaceEnding, NodeLeases, NodeLifecycle, PodGarbage,
-    ReplicaSets,
+    Defaults, Deployments, Disruption, EndpointSliceMirroring, EndpointSlices, Endpoints, Garbage,
+    NamespaceEnding, NodeLeases, NodeLifecycle, PodGarbage, ReplicaSets,
 };
 use rutter_runtime::controller::{self, Nothing};
 use rutter_runtime::plan::PlanExecutor;
@@ -43,6 +43,9 @@ pub fn start(config: ReplicatorConfig, parts: Parts, stage: &Stage) {
     alone.start::<ReplicaSets>(Nothing);
     alone.start::<Deployments>(Nothing);
     alone.start::<EndpointSlices>(Nothing);
+    alone.start::<Endpoints>(Nothing);
+    alone.start::<EndpointSliceMirroring>(Nothing);
+    alone.start::<Disruption>(Nothing);
     alone.start::<Garbage>(Nothing);
     alone.start::<NamespaceEnding>(Nothing);
     alone.start::<PodGarbage>(Nothing);

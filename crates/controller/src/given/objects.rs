@@ -44,6 +44,7 @@ fn group_of(kind: &str) -> &'static str {
         "EndpointSlice" => "discovery.k8s.io",
         "Lease" => "coordination.k8s.io",
         "PriorityClass" => "scheduling.k8s.io",
+        "PodDisruptionBudget" => "policy",
         "Widget" => "example.com",
         _ => "",
     }
@@ -73,6 +74,10 @@ fn fresh(head: &str, key: &Key, now: Timestamp) -> Value {
                 json!({"replicas": 1, "selector": {"matchLabels": labels}, "template": template});
             object["metadata"]["labels"] = labels;
         }
+        "ReplicationController" => {
+            object["spec"] = json!({"replicas": 1, "selector": labels, "template": template});
+            object["metadata"]["labels"] = labels;
+        }
         "Pod" => {
             object["spec"] = template["spec"].clone();
             object["status"] = json!({"phase": "Pending"});
@@ -97,7 +102,7 @@ fn fresh(head: &str, key: &Key, now: Timestamp) -> Value {
 /// Makes the object a controlled child of an owner, with the labels that its owner gives.
 fn owned(world: &World, object: &mut Value, owner: &str) {
     let (kind, name) = owner.split_once('/').map_or((None, owner), |(kind, name)| (Some(kind), name));
-    let kinds = kind.map_or(vec!["ReplicaSet", "Deployment"], |kind| vec![kind]);
+    let kinds = kind.map_or(vec!["ReplicaSet", "ReplicationController", "Deployment"], |kind| vec![kind]);
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
     let found = kinds.iter().find_map(|kind| world.get(&key(&format!("{kind} {namespace}/{name}"))));
     let owner = found.unwrap_or_else(|| panic!("nobody to be of: {owner}"));

@@ -1,10 +1,14 @@
-//! Deployments, ReplicaSets, EndpointSlices, garbage collection, namespaces, node lifecycle: the decisions.
+//! Deployments, ReplicaSets, EndpointSlices and Endpoints, PodDisruptionBudgets, garbage collection, namespaces, node
+//! lifecycle: the decisions.
 //!
 //! Every controller here is three pure functions over a view of its own; none knows another. Upstream's
 //! `pkg/controller` is the specification of what each comes to, not of how.
 
 pub mod deployment;
+pub mod disruption;
 pub mod endpoint_slice;
+pub mod endpoint_slice_mirroring;
+pub mod endpoints;
 pub mod garbage;
 pub mod namespace;
 pub mod node_leases;
@@ -14,7 +18,10 @@ pub mod pod_garbage;
 pub mod replica_set;
 
 pub use deployment::Deployments;
+pub use disruption::Disruption;
 pub use endpoint_slice::EndpointSlices;
+pub use endpoint_slice_mirroring::EndpointSliceMirroring;
+pub use endpoints::Endpoints;
 pub use garbage::Garbage;
 pub use namespace::{Defaults, NamespaceEnding};
 pub use node_leases::NodeLeases;

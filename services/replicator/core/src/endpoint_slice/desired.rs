@@ -41,7 +41,7 @@ fn endpoint(view: &View, service: &Service, pod: &Pod, address: &str) -> Endpoin
 }
 
 /// The Service's ports as this pod has them; a named one that it lacks is left out.
-fn ports(service: &Service, pod: &Pod) -> Ports {
+pub(crate) fn ports(service: &Service, pod: &Pod) -> Ports {
     Ports(service.ports.iter().filter_map(|port| find(port, pod)).collect())
 }
 

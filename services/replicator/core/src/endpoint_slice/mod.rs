@@ -5,11 +5,11 @@
 //! slices as it can, since every node follows them all. A Service without endpoints has one empty slice.
 
 mod arrange;
-mod desired;
-mod slice;
+pub(crate) mod desired;
+pub(crate) mod slice;
 #[cfg(test)]
 mod tests;
-mod view;
+pub(crate) mod view;
 
 use jiff::Timestamp;
 use rutter_controller::{Controller, Fact, Plan, Reads};

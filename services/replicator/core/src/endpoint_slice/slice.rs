@@ -7,23 +7,23 @@ use rutter_controller::read::{flag, list, text};
 use rutter_schemas::{Key, Revision};
 use serde_json::{Value, json};
 
-pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
-pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
-pub(super) const ME: &str = "endpointslice-controller.k8s.io";
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(crate) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+pub(crate) const ME: &str = "endpointslice-controller.k8s.io";
 
 /// `addressType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Family {
+pub(crate) enum Family {
     IPv4,
     IPv6,
 }
 
 /// The ports that all endpoints of a slice share, in the order of the Service's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ports(pub Vec<Port>);
+pub(crate) struct Ports(pub Vec<Port>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Port {
+pub(crate) struct Port {
     pub name: String,
     pub number: i64,
     pub protocol: String,
@@ -31,7 +31,7 @@ pub(super) struct Port {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     pub address: String,
     pub ready: bool,
     pub serving: bool,
@@ -47,7 +47,7 @@ pub(super) struct Endpoint {
 
 /// An EndpointSlice that this controller keeps.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Slice {
+pub(crate) struct Slice {
     pub key: Key,
     pub uid: String,
     pub revision: Revision,
@@ -59,31 +59,31 @@ pub(super) struct Slice {
 }
 
 impl Family {
-    pub(super) fn of(name: &str) -> Family {
+    pub(crate) fn of(name: &str) -> Family {
         if name == "IPv6" { Family::IPv6 } else { Family::IPv4 }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Family::IPv4 => "IPv4",
             Family::IPv6 => "IPv6",
         }
     }
 
-    pub(super) fn has(self, address: &str) -> bool {
+    pub(crate) fn has(self, address: &str) -> bool {
         address.contains(':') == (self == Family::IPv6)
     }
 }
 
 /// The Service that the slice of a fact belongs to, if it is one of ours.
-pub(super) fn service_of(fact: &Fact) -> Option<Key> {
+pub(crate) fn service_of(fact: &Fact) -> Option<Key> {
     let labels = &fact.meta.labels;
     let service = labels.get(SERVICE_NAME).filter(|_| labels.get(MANAGED_BY).is_some_and(|by| by == ME))?;
     Some(Key::new("", "services", &fact.key.namespace, service))
 }
 
 /// A slice of ours that is not on its way out.
-pub(super) fn read(fact: &Fact, object: &Value) -> Option<Slice> {
+pub(crate) fn read(fact: &Fact, object: &Value) -> Option<Slice> {
     let service = service_of(fact).filter(|_| fact.meta.deletion.is_none())?;
     Some(Slice {
         key: fact.key.clone(),
@@ -123,7 +123,7 @@ fn read_endpoint(endpoint: &Value) -> Endpoint {
 }
 
 impl Ports {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         self.0.iter().map(Port::json).collect()
     }
 }
@@ -139,7 +139,7 @@ impl Port {
 }
 
 impl Endpoint {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut endpoint = json!({
             "addresses": [self.address],
             "conditions": { "ready": self.ready, "serving": self.serving, "terminating": self.terminating },

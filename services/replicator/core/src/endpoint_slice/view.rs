@@ -25,7 +25,7 @@ pub struct View {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Service {
+pub(crate) struct Service {
     pub key: Key,
     pub uid: String,
     pub revision: Revision,
@@ -40,7 +40,7 @@ pub(super) struct Service {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct ServicePort {
+pub(crate) struct ServicePort {
     pub name: String,
     pub protocol: String,
     pub app_protocol: Option<String>,
@@ -49,13 +49,13 @@ pub(super) struct ServicePort {
 
 /// A port of a pod, by number or by the name that its containers give it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Number(i64),
     Name(String),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Pod {
+pub(crate) struct Pod {
     pub key: Key,
     pub uid: String,
     pub labels: Labels,
@@ -72,12 +72,12 @@ pub(super) struct Pod {
 }
 
 impl View {
-    pub(super) fn service(&self, key: &Key) -> Option<&Service> {
+    pub(crate) fn service(&self, key: &Key) -> Option<&Service> {
         self.reads.count(1);
         self.services.get(key)
     }
 
-    pub(super) fn pods_of(&self, service: &Service) -> impl Iterator<Item = &Pod> {
+    pub(crate) fn pods_of(&self, service: &Service) -> impl Iterator<Item = &Pod> {
         let keys = self.members.get(&service.key).into_iter().flatten();
         keys.filter_map(|key| {
             self.reads.count(1);
@@ -85,26 +85,26 @@ impl View {
         })
     }
 
-    pub(super) fn slices_of(&self, service: &Key) -> Vec<&Slice> {
+    pub(crate) fn slices_of(&self, service: &Key) -> Vec<&Slice> {
         let keys = self.slices_of.get(service).into_iter().flatten();
         let slices: Vec<&Slice> = keys.filter_map(|key| self.slices.get(key)).collect();
         self.reads.count(slices.len());
         slices
     }
 
-    pub(super) fn has_slice(&self, key: &Key) -> bool {
+    pub(crate) fn has_slice(&self, key: &Key) -> bool {
         self.slices.contains_key(key)
     }
 
-    pub(super) fn zone(&self, node: &str) -> &str {
+    pub(crate) fn zone(&self, node: &str) -> &str {
         self.zones.get(node).map_or("", String::as_str)
     }
 
-    pub(super) fn reads(&self) -> &Reads {
+    pub(crate) fn reads(&self) -> &Reads {
         &self.reads
     }
 
-    pub(super) fn apply_service(&mut self, fact: &Fact) {
+    pub(crate) fn apply_service(&mut self, fact: &Fact) {
         let old = self.services.remove(&fact.key);
         let Some(object) = fact.after() else {
             self.members.remove(&fact.key);
@@ -119,7 +119,7 @@ impl View {
         self.services.insert(fact.key.clone(), service);
     }
 
-    pub(super) fn apply_pod(&mut self, fact: &Fact) {
+    pub(crate) fn apply_pod(&mut self, fact: &Fact) {
         self.pods.remove(&fact.key);
         let pod = fact.after().map(|object| read_pod(fact, object));
         let first = Key::new("", "services", &fact.key.namespace, "");
@@ -137,7 +137,7 @@ impl View {
         }
     }
 
-    pub(super) fn apply_slice(&mut self, fact: &Fact) {
+    pub(crate) fn apply_slice(&mut self, fact: &Fact) {
         if let Some(old) = self.slices.remove(&fact.key)
             && let Some(keys) = self.slices_of.get_mut(&old.service)
         {
@@ -152,7 +152,7 @@ impl View {
         }
     }
 
-    pub(super) fn apply_node(&mut self, fact: &Fact) {
+    pub(crate) fn apply_node(&mut self, fact: &Fact) {
         let zone = fact.meta.labels.get("topology.kubernetes.io/zone").filter(|_| fact.after().is_some());
         match zone {
             Some(zone) => self.zones.insert(fact.key.name.clone(), zone.clone()),
@@ -161,7 +161,7 @@ impl View {
     }
 
     /// The Services that selected the pod and those that do now.
-    pub(super) fn woken_by_pod(&self, fact: &Fact) -> Vec<Key> {
+    pub(crate) fn woken_by_pod(&self, fact: &Fact) -> Vec<Key> {
         let old = self.pods.get(&fact.key);
         let new = fact.after().map(|object| read_pod(fact, object));
         if old == new.as_ref() {
@@ -177,7 +177,7 @@ impl View {
     }
 
     /// The Service that the slice was of and the one it is of.
-    pub(super) fn woken_by_slice(&self, fact: &Fact) -> Vec<Key> {
+    pub(crate) fn woken_by_slice(&self, fact: &Fact) -> Vec<Key> {
         let old = self.slices.get(&fact.key).map(|slice| slice.service.clone());
         old.into_iter().chain(slice::service_of(fact)).collect()
     }

@@ -50,7 +50,7 @@ fn named(pod: &Value, name: String) -> Value {
 
 /// A pod of the template, without a name.
 fn child(set: &Set) -> Value {
-    let me = controlling("apps/v1", "ReplicaSet", &set.key.name, &set.uid);
+    let me = controlling(set.kind.api_version(), set.kind.name(), &set.key.name, &set.uid);
     let mut metadata = json!({
         "generateName": format!("{}-", set.key.name),
         "namespace": set.key.namespace,

@@ -37,7 +37,7 @@ impl<'a> Claims<'a> {
 
     /// Adopts and releases. Who is adopted only to die is not adopted.
     pub(super) fn write(&self, plan: &mut Plan, set: &Set, victims: &[&Pod]) {
-        let me = controlling("apps/v1", "ReplicaSet", &set.key.name, &set.uid);
+        let me = controlling(set.kind.api_version(), set.kind.name(), &set.key.name, &set.uid);
         for pod in &self.adopted {
             if !victims.iter().any(|victim| victim.key == pod.key) {
                 own(plan, pod, pod.owners.iter().chain([&me]));

@@ -1,4 +1,5 @@
-//! ReplicaSets: as many pods as asked for, never one too many (upstream: `pkg/controller/replicaset`).
+//! ReplicaSets, and ReplicationControllers, which are the same in older words: as many pods as asked for, never one too
+//! many (upstream: `pkg/controller/replicaset`, to which `pkg/controller/replication` is an adapter).
 //!
 //! Keeps true: whatever is decided about the number of pods holds only while nobody else changed the family, since
 //! every plan that bears, kills, adopts or releases guards `owner:<uid>`. So two copies of this controller may run.
@@ -19,7 +20,7 @@ use claims::Claims;
 pub use view::View;
 use view::{Pod, Set};
 
-/// The controller of ReplicaSets.
+/// The controller of ReplicaSets and ReplicationControllers.
 #[derive(Debug)]
 pub struct ReplicaSets;
 
@@ -29,7 +30,7 @@ impl Controller for ReplicaSets {
     const NAME: &'static str = "replicaset-controller";
 
     fn follows(group: &str, resource: &str) -> bool {
-        matches!((group, resource), ("", "pods") | ("apps", "replicasets"))
+        matches!((group, resource), ("", "pods" | "replicationcontrollers") | ("apps", "replicasets"))
     }
 
     fn apply(view: &mut View, fact: &Fact) {

@@ -82,6 +82,31 @@ fn releases_a_pod_whose_labels_no_longer_match_and_replaces_it() {
 }
 
 #[test]
+fn a_replication_controller_is_the_same_in_older_words() {
+    let decided = world(
+        "ReplicationController web replicas=2
+         Pod stray labels=app:web
+         ReplicaSet other
+         Pod foreign of other",
+    )
+    .reconcile("ReplicationController web");
+    let printed = decided.printed();
+    let adopted = r#"~ Pod stray: ownerReferences [{"apiVersion":"v1","blockOwnerDeletion":true,"controller":true,"kind":"ReplicationController","name":"web","uid":"web"}]"#;
+    assert!(printed.contains(adopted) && printed.matches("+ Pod web-").count() == 1, "{printed}");
+    assert!(printed.contains("~ ReplicationController web/status: "), "{printed}");
+    decided.carried_out();
+}
+
+#[test]
+fn a_pod_that_nobody_controls_wakes_sets_of_both_kinds() {
+    let world = world("ReplicationController web; ReplicaSet web2 spec.selector.matchLabels.app=web");
+    assert_eq!(
+        world.wakes("Pod stray labels=app:web"),
+        ["replicationcontrollers/default/web", "replicasets.apps/default/web2"]
+    );
+}
+
+#[test]
 fn pods_that_ended_or_are_marked_do_not_count() {
     let decided = world(
         "ReplicaSet web replicas=1

@@ -28,9 +28,17 @@ pub struct View {
     reads: Reads,
 }
 
-/// A ReplicaSet.
+/// What a set may be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    ReplicaSet,
+    ReplicationController,
+}
+
+/// A ReplicaSet, or a ReplicationController.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Set {
+    pub kind: Kind,
     pub key: Key,
     pub uid: String,
     pub revision: Revision,
@@ -195,8 +203,14 @@ impl View {
         if !pod.active {
             return Vec::new();
         }
-        let first = Key::new("apps", "replicasets", &pod.key.namespace, "");
-        let here = self.sets.range(first..).take_while(|(key, _)| key.namespace == pod.key.namespace);
+        let of = |kind: Kind| {
+            let first = Key::new(kind.group(), kind.resource(), &pod.key.namespace, "");
+            let here = self.sets.range(first.clone()..);
+            here.take_while(move |(key, _)| {
+                key.resource == first.resource && key.namespace == first.namespace
+            })
+        };
+        let here = of(Kind::ReplicaSet).chain(of(Kind::ReplicationController));
         here.filter(|(_, set)| set.selector.matches(&pod.labels)).map(|(key, _)| key.clone()).collect()
     }
 
@@ -239,6 +253,61 @@ impl View {
     }
 }
 
+impl Kind {
+    /// As owner references name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::ReplicaSet => "ReplicaSet",
+            Kind::ReplicationController => "ReplicationController",
+        }
+    }
+
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Kind::ReplicaSet => "apps/v1",
+            Kind::ReplicationController => "v1",
+        }
+    }
+
+    fn group(self) -> &'static str {
+        match self {
+            Kind::ReplicaSet => "apps",
+            Kind::ReplicationController => "",
+        }
+    }
+
+    fn resource(self) -> &'static str {
+        match self {
+            Kind::ReplicaSet => "replicasets",
+            Kind::ReplicationController => "replicationcontrollers",
+        }
+    }
+
+    /// The kind that an owner is of, in whatever version.
+    fn of(api_version: &str, name: &str) -> Option<Kind> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let kinds = [Kind::ReplicaSet, Kind::ReplicationController];
+        kinds.into_iter().find(|kind| kind.name() == name && kind.group() == group)
+    }
+
+    fn of_key(key: &Key) -> Kind {
+        if key.resource == Kind::ReplicationController.resource() {
+            Kind::ReplicationController
+        } else {
+            Kind::ReplicaSet
+        }
+    }
+
+    fn selector(self, spec: &Value) -> LabelSelector {
+        match self {
+            Kind::ReplicaSet => {
+                LabelSelector::from_value(&spec["selector"]).unwrap_or(LabelSelector::Nothing)
+            }
+            Kind::ReplicationController => LabelSelector::from_labels(&spec["selector"]),
+        }
+    }
+}
+
 impl Family {
     fn enroll(&mut self, pod: &Pod, enters: bool) {
         if !pod.active {
@@ -266,15 +335,15 @@ impl Family {
 }
 
 impl Pod {
-    /// Whether something else than a ReplicaSet, or one, controls it.
+    /// Whether something controls it, a set or something else.
     fn is_controlled(&self) -> bool {
         self.owners.iter().any(|owner| owner.controller)
     }
 
-    /// The uid of the controlling ReplicaSet.
+    /// The uid of the controlling set.
     fn set_uid(&self) -> Option<&str> {
         let owner = self.owners.iter().find(|owner| owner.controller)?;
-        (owner.kind == "ReplicaSet" && owner.api_version.starts_with("apps/")).then_some(owner.uid.as_str())
+        Kind::of(&owner.api_version, &owner.kind).map(|_| owner.uid.as_str())
     }
 
     fn is_alike(&self, other: &Pod) -> bool {
@@ -284,7 +353,9 @@ impl Pod {
 
 fn read_set(fact: &Fact, object: &Value) -> Set {
     let status = |field: &str| number(object, &format!("/status/{field}"));
+    let kind = Kind::of_key(&fact.key);
     Set {
+        kind,
         key: fact.key.clone(),
         uid: fact.uid.clone(),
         revision: fact.revision,
@@ -292,7 +363,7 @@ fn read_set(fact: &Fact, object: &Value) -> Set {
         deleting: fact.meta.deletion.is_some(),
         replicas: usize::try_from(maybe_number(object, "/spec/replicas").unwrap_or(1)).unwrap_or(0),
         min_ready_seconds: number(object, "/spec/minReadySeconds"),
-        selector: LabelSelector::from_value(&object["spec"]["selector"]).unwrap_or(LabelSelector::Nothing),
+        selector: kind.selector(&object["spec"]),
         template: Arc::new(object["spec"]["template"].clone()),
         template_labels: texts(object, "/spec/template/metadata/labels"),
         owner: controller_of(&fact.meta).map(|owner| owner.uid.clone()),
