@@ -29,7 +29,7 @@ pub fn qos(pod: &Pod) -> Qos {
         |text: Option<&String>| text.and_then(|text| quantity::milli(text)).filter(|milli| *milli > 0);
     let mut any = false;
     let mut guaranteed = true;
-    for container in pod.containers() {
+    for container in pod.declared() {
         for resource in ["cpu", "memory"] {
             let limit = amount(container.resources.limits.get(resource));
             let request = amount(container.resources.requests.get(resource));

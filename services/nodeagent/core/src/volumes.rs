@@ -127,7 +127,7 @@ fn add_projected(
 /// A container that isn't run as root must still be able to read its token.
 fn token_mode(cx: Downward<'_>, mode: u32) -> u32 {
     let pod_user = cx.pod.spec.security_context.run_as_user;
-    let users = cx.pod.containers().map(|container| container.security_context.run_as_user.or(pod_user));
+    let users = cx.pod.declared().map(|container| container.security_context.run_as_user.or(pod_user));
     if users.into_iter().all(|user| user == Some(0)) { 0o600 } else { mode }
 }
 

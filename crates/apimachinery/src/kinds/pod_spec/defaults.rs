@@ -161,7 +161,7 @@ fn default_downward_items(source: Option<&mut Value>) {
 }
 
 /// A limit that has no request is requested too (`SetDefaults_Pod`).
-fn request_what_is_limited(container: &mut Value) {
+pub(crate) fn request_what_is_limited(container: &mut Value) {
     let limits = container["resources"]["limits"].clone();
     for (name, limit) in entries(&limits) {
         let requests = &mut container["resources"]["requests"];

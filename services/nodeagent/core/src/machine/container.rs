@@ -208,7 +208,7 @@ impl Container {
     /// After its last exit: is another instance wanted?
     pub(super) fn restarts_after_exit(&self, spec: &Spec, policy: RestartPolicy) -> bool {
         let Some(exit) = &self.previous else { return true };
-        match if spec.is_sidecar() { RestartPolicy::Always } else { policy } {
+        match spec.restart_policy.unwrap_or(policy) {
             RestartPolicy::Always => true,
             RestartPolicy::OnFailure => exit.code != 0,
             RestartPolicy::Never => false,

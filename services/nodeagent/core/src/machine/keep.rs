@@ -24,8 +24,10 @@ impl PodMachine {
         self.keep_sandbox(cx, now, step);
         self.run_hooks(cx, step);
         self.stop_the_doomed(cx, now, step);
-        for name in wanted.containers {
-            self.keep_container(cx, &name, now, step);
+        let ephemeral: Vec<String> =
+            self.pod.spec.ephemeral_containers.iter().map(|spec| spec.name.clone()).collect();
+        for name in wanted.containers.iter().chain(&ephemeral) {
+            self.keep_container(cx, name, now, step);
         }
     }
 
@@ -205,7 +207,9 @@ impl PodMachine {
         let planned = plan::container(self.downward(cx), spec, cx.objects, container.restarts, image_ref);
         let (sandbox_id, attempt) = (sandbox.id.clone(), sandbox.attempt);
         match planned {
-            Ok(plan) => {
+            Ok(mut plan) => {
+                let target = self.containers.get(&spec.target_container_name);
+                plan.sees_processes_of = target.and_then(|target| target.id()).map(str::to_owned);
                 let sandbox = Box::new(plan::sandbox(&self.pod, cx.node, attempt));
                 step.act(Action::StartContainer { sandbox_id, sandbox, plan: Box::new(plan) });
                 self.set_state(&spec.name, State::Starting);

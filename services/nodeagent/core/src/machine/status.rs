@@ -46,6 +46,9 @@ impl PodMachine {
         if !pod.spec.init_containers.is_empty() {
             status["initContainerStatuses"] = self.container_statuses(&pod.spec.init_containers, now).into();
         }
+        if !pod.spec.ephemeral_containers.is_empty() {
+            status["ephemeralContainerStatuses"] = self.ephemeral_statuses(now).into();
+        }
         put_addresses(&mut status, "hostIP", "hostIPs", &cx.node.host_ips);
         put_addresses(&mut status, "podIP", "podIPs", self.ips(cx.node));
         if let Some(Cause::Failed { reason, message }) = self.ending.as_ref().map(|ending| &ending.cause) {
@@ -61,6 +64,18 @@ impl PodMachine {
             .filter_map(|spec| Some((spec, self.containers.get(&spec.name)?)))
             .map(|(spec, container)| self.container_status(spec, container, now))
             .collect()
+    }
+
+    /// Nobody waits for ephemeral containers: they are never ready.
+    fn ephemeral_statuses(&self, now: Timestamp) -> Vec<Value> {
+        let mut statuses = self.container_statuses(&self.pod.spec.ephemeral_containers, now);
+        for status in &mut statuses {
+            status["ready"] = json!(false);
+            if let Some(fields) = status.as_object_mut() {
+                fields.remove("started");
+            }
+        }
+        statuses
     }
 
     fn container_status(&self, spec: &Spec, container: &Container, now: Timestamp) -> Value {
@@ -119,7 +134,8 @@ impl PodMachine {
         if let Some(recorded) = self.pod.status.container(&spec.name).filter(|_| self.stage != Stage::Up) {
             return (Shown::Recorded(recorded), None);
         }
-        let waits_for_init = !self.pod.spec.init_containers.is_empty() && !self.initialised;
+        let is_ephemeral = self.pod.spec.ephemeral_containers.iter().any(|other| other.name == spec.name);
+        let waits_for_init = !is_ephemeral && !self.pod.spec.init_containers.is_empty() && !self.initialised;
         let reason = if waits_for_init { "PodInitializing" } else { "ContainerCreating" };
         (Shown::Waiting { reason: reason.to_owned(), message: String::new() }, None)
     }

@@ -9,6 +9,9 @@ use super::{Action, Cause, Cx, Image, PodMachine, Stage, Step, ToldOutcome, afte
 /// A pod that starts sooner is told once, as running; one that takes longer is told as waiting, again and again.
 const WAITING_WORTH_TELLING_SECS: i64 = 1;
 
+/// Where a status tells of containers.
+const STATUSES: [&str; 3] = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
+
 const RETRY_SECS: i64 = 1;
 /// A gateway may refuse because it hasn't seen the pod yet, or because the pod is gone; the feed will tell which.
 pub(super) const REFUSED_RETRY_SECS: i64 = 5;
@@ -102,7 +105,7 @@ fn news(before: Option<&Value>, after: &Value) -> (&'static str, String) {
             _ => {}
         }
     }
-    let changes: Vec<(&Value, Option<&Value>)> = ["initContainerStatuses", "containerStatuses"]
+    let changes: Vec<(&Value, Option<&Value>)> = STATUSES
         .into_iter()
         .flat_map(|list| after[list].as_array().into_iter().flatten())
         .map(|status| (status, before.and_then(|before| find(before, &status["name"]))))
@@ -125,7 +128,7 @@ fn news(before: Option<&Value>, after: &Value) -> (&'static str, String) {
 }
 
 fn find<'a>(status: &'a Value, name: &Value) -> Option<&'a Value> {
-    ["initContainerStatuses", "containerStatuses"]
+    STATUSES
         .into_iter()
         .flat_map(|list| status[list].as_array().into_iter().flatten())
         .find(|status| status["name"] == *name)

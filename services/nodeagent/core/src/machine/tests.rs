@@ -533,3 +533,35 @@ fn stepping_again_asks_for_nothing_again() {
     let second = story.machine.step(Cx { node: &story.node, objects: &story.objects }, story.now);
     assert!(!first.actions.is_empty() && second.actions.is_empty());
 }
+
+#[test]
+fn an_ephemeral_container_runs_once_beside_the_others_and_counts_for_nothing() {
+    let story = given(web()).settle().forget();
+    let mut pod = Pod::clone(story.machine.pod());
+    pod.spec.ephemeral_containers = serde_json::from_value::<crate::view::PodSpec>(
+        json!({"ephemeralContainers": [{"name": "look", "image": "tools:1", "targetContainerName": "web"}]}),
+    )
+    .expect("a spec")
+    .ephemeral_containers;
+    let mut story = story;
+    story.machine.update(Arc::new(pod));
+    let story = story.settle().then(expect![[r#"
+        image of look, IfNotPresent
+        ~ ContainerWaiting: Running, container look waits: ContainerCreating
+        start look #0
+        ! Started: Started container look
+        ~ ContainerStarted: Running, container look started"#]]);
+    let status = &story.status()["ephemeralContainerStatuses"][0];
+    assert_eq!(
+        (&status["name"], &status["ready"], &status["started"]),
+        (&json!("look"), &json!(false), &json!(null))
+    );
+    assert!(status["state"]["running"].is_object());
+    let story = story.exits("look", 1).then(expect![[r#"
+        — look exits with 1
+        ~ ContainerExited: Running, container look ended with exit code 1 (Error)"#]]);
+    let status = story.status();
+    assert_eq!((&status["phase"], &status["qosClass"]), (&json!("Running"), &json!("BestEffort")));
+    assert_eq!(status["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"], 1);
+    assert_eq!(status["containerStatuses"][0]["ready"], true);
+}

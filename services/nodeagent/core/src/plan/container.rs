@@ -44,6 +44,7 @@ pub fn container(
         tty: container.tty,
         security: security(cx.pod, container),
         namespaces: Namespaces::of(cx.pod),
+        sees_processes_of: None,
         limits: resources::limits(cx.pod, container, cx.node.memory_bytes),
         message_path: container.termination_message_path().to_owned(),
         env,

@@ -125,6 +125,8 @@ pub struct ContainerPlan {
     pub tty: bool,
     pub security: Security,
     pub namespaces: Namespaces,
+    /// The id of the container whose processes this one sees, instead of its own alone.
+    pub sees_processes_of: Option<String>,
     pub limits: Limits,
     pub message_path: String,
 }

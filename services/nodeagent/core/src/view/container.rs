@@ -31,8 +31,10 @@ pub struct Container {
     pub stdin: bool,
     pub stdin_once: bool,
     pub tty: bool,
-    /// Only an init container has one: `Always` makes it a sidecar.
+    /// Its own, in the place of the pod's: `Always` makes an init container a sidecar.
     pub restart_policy: Option<RestartPolicy>,
+    /// The container whose processes an ephemeral one sees.
+    pub target_container_name: String,
 }
 
 impl Container {
@@ -63,6 +65,15 @@ impl Container {
             },
         }
     }
+}
+
+/// Ephemeral containers run once, whatever the pod's policy is (KEP 277).
+pub(super) fn ephemeral<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Container>, D::Error> {
+    let mut containers = Option::<Vec<Container>>::deserialize(from)?.unwrap_or_default();
+    for container in &mut containers {
+        container.restart_policy = Some(RestartPolicy::Never);
+    }
+    Ok(containers)
 }
 
 /// When an image is asked for at its registry.

@@ -24,8 +24,13 @@ impl Pod {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// All containers, in the order they are started: init containers first.
+    /// All containers: init containers, the pod's own, and those that were added for a look inside.
     pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.declared().chain(&self.spec.ephemeral_containers)
+    }
+
+    /// The containers that the pod was made with, in the order they are started: init containers first.
+    pub fn declared(&self) -> impl Iterator<Item = &Container> {
         self.spec.init_containers.iter().chain(&self.spec.containers)
     }
 
@@ -40,6 +45,8 @@ impl Pod {
 pub struct PodSpec {
     pub init_containers: Vec<Container>,
     pub containers: Vec<Container>,
+    #[serde(deserialize_with = "super::container::ephemeral")]
+    pub ephemeral_containers: Vec<Container>,
     pub volumes: Vec<Volume>,
     pub restart_policy: RestartPolicy,
     pub termination_grace_period_seconds: Option<u64>,
@@ -144,7 +151,7 @@ impl PodStatus {
 
     /// The status of a container, as written.
     pub fn container(&self, name: &str) -> Option<&Value> {
-        let lists = ["initContainerStatuses", "containerStatuses"];
+        let lists = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
         let mut all = lists.into_iter().flat_map(|list| self.written[list].as_array().into_iter().flatten());
         all.find(|status| status["name"] == name)
     }

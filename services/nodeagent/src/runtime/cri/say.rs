@@ -87,7 +87,7 @@ impl Cri {
             tty: plan.tty,
             linux: Some(cri::LinuxContainerConfig {
                 resources: Some(resources(plan.limits)),
-                security_context: Some(security(&plan.security, plan.namespaces)),
+                security_context: Some(security(&plan.security, container_namespaces(plan))),
             }),
             ..Default::default()
         })
@@ -175,6 +175,16 @@ fn namespaces(of: Namespaces) -> cri::NamespaceOption {
     }
 }
 
+/// A container may see the processes of another one.
+fn container_namespaces(plan: &ContainerPlan) -> cri::NamespaceOption {
+    let mut option = namespaces(plan.namespaces);
+    if let Some(target) = plan.sees_processes_of.as_ref().filter(|_| !plan.namespaces.host_pid) {
+        option.pid = cri::NamespaceMode::Target.into();
+        option.target_id.clone_from(target);
+    }
+    option
+}
+
 fn resources(limits: Limits) -> cri::LinuxContainerResources {
     cri::LinuxContainerResources {
         cpu_period: limits.cpu_period_us,
@@ -186,7 +196,7 @@ fn resources(limits: Limits) -> cri::LinuxContainerResources {
     }
 }
 
-fn security(plan: &Security, of: Namespaces) -> cri::LinuxContainerSecurityContext {
+fn security(plan: &Security, of: cri::NamespaceOption) -> cri::LinuxContainerSecurityContext {
     let id = |value: Option<i64>| value.map(|value| cri::Int64Value { value });
     let masked = if plan.privileged || plan.unmasked_proc { &[][..] } else { &MASKED_PATHS[..] };
     let readonly = if plan.privileged || plan.unmasked_proc { &[][..] } else { &READONLY_PATHS[..] };
@@ -197,7 +207,7 @@ fn security(plan: &Security, of: Namespaces) -> cri::LinuxContainerSecurityConte
             ..Default::default()
         }),
         privileged: plan.privileged,
-        namespace_options: Some(namespaces(of)),
+        namespace_options: Some(of),
         run_as_user: id(plan.user),
         // CRI wants a user where there is a group.
         run_as_group: id(plan.group.filter(|_| plan.user.is_some())),
