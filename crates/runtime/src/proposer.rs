@@ -3,7 +3,7 @@
 //! The same bytes may be sent as often as it takes: the ledger answers a repeated id with the first outcome.
 //! What is not answered is unknown, and told as such.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -40,6 +40,7 @@ pub struct LocalQuestion {
 pub struct LocalLedger {
     pub proposals: mpsc::Sender<LocalProposal>,
     pub questions: mpsc::Sender<LocalQuestion>,
+    pub shown: Shown,
 }
 
 /// The other end of a [`LocalLedger`].
@@ -47,6 +48,35 @@ pub struct LocalLedger {
 pub struct LocalInbox {
     pub proposals: mpsc::Receiver<LocalProposal>,
     pub questions: mpsc::Receiver<LocalQuestion>,
+    pub show: Show,
+}
+
+/// What the ledger of this process shows without being asked: where it stands, while that needs no proof.
+#[derive(Debug, Clone)]
+pub struct Shown(Arc<RwLock<Option<NowAnswer>>>);
+
+/// Shows, until it is dropped. What is shown has to be set before any answer that rests on it is given.
+#[derive(Debug)]
+pub struct Show(Shown);
+
+impl Shown {
+    /// The last acknowledged revision; none when the ledger has to be asked.
+    #[must_use]
+    pub fn get(&self) -> Option<NowAnswer> {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Show {
+    pub fn set(&self, now: Option<NowAnswer>) {
+        *self.0.0.write().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
+impl Drop for Show {
+    fn drop(&mut self) {
+        self.set(None);
+    }
 }
 
 /// Both ends of the way into a ledger of this process.
@@ -54,7 +84,9 @@ pub struct LocalInbox {
 pub fn local() -> (LocalLedger, LocalInbox) {
     let (proposals, proposed) = mpsc::channel(LOCAL_QUEUE);
     let (questions, asked) = mpsc::channel(LOCAL_QUEUE);
-    (LocalLedger { proposals, questions }, LocalInbox { proposals: proposed, questions: asked })
+    let shown = Shown(Arc::default());
+    let show = Show(shown.clone());
+    (LocalLedger { proposals, questions, shown }, LocalInbox { proposals: proposed, questions: asked, show })
 }
 
 /// Carries proposals. Cheap to clone.

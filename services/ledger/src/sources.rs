@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt};
 use rutter_ledger_core::{Proof, Room};
 use rutter_runtime::proposer::{LocalInbox, LocalProposal, LocalQuestion};
 use rutter_runtime::stream::{Appended, Delivery, Follow};
-use rutter_schemas::protocol::ledger::Beat;
+use rutter_schemas::protocol::ledger::{Beat, NowAnswer};
 use rutter_schemas::{Uuid, subjects};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -76,6 +76,11 @@ impl Sources {
     /// Starts something whose result is an input.
     pub(crate) fn start(&mut self, work: impl Future<Output = Input> + Send + 'static) {
         self.under_way.push(work.boxed());
+    }
+
+    /// Shows those who ask in this process where the ledger stands.
+    pub(crate) fn show(&self, now: Option<NowAnswer>) {
+        self.local.show.set(now);
     }
 
     /// What happens next, or that `wake` is there. Dropping the future loses nothing.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rutter_log::{Cursor, FollowError, Followed, Follower};
+use rutter_schemas::protocol::ledger::NowAnswer;
 use rutter_schemas::{
     Frame, FrameHeader, Hash, KeyHash, Outcome, Proposal, Rejection, Revision, Uuid, WireError,
 };
@@ -21,7 +22,7 @@ use crate::judge::{Circumstances, judge};
 use crate::mutant::Mutant;
 use crate::ready::{Answer, Deposed, Proof, SteppedDown, Ticket};
 use crate::refusals::Refusals;
-use crate::settings::Settings;
+use crate::settings::{Proving, Settings};
 use crate::state::{Applied, State, Tentative};
 
 /// What a ledger is to the log.
@@ -164,6 +165,13 @@ impl Sequencer {
     /// The last frame that is known to be in the log.
     pub fn cursor(&self) -> Cursor {
         self.follower.cursor()
+    }
+
+    /// What [`Sequencer::ask`] would be answered at once: while it leads and that needs no proof.
+    pub fn now(&self) -> Option<NowAnswer> {
+        let leads = self.role == Role::Active && self.settings.proving == Proving::Owned;
+        let Cursor { revision, incarnation, .. } = self.cursor();
+        leads.then_some(NowAnswer { revision, incarnation })
     }
 
     /// The epoch of that frame.

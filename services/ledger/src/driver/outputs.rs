@@ -20,6 +20,7 @@ impl Driver {
             let ready = self.sequencer.ready(Timestamp::now());
             let idle = ready.is_idle();
             self.wake = ready.wake;
+            self.sources.show(self.sequencer.now());
             self.do_ready(ready).await;
             if idle {
                 break;
