@@ -16,6 +16,7 @@
 //!      │ the view has it ▼                                                      │
 //!   Behind ◀──────── rejected: stale, touched ──── conflict, exhausted, full ───┘
 //! ```
+//! Who doesn't need its write in the view ([`Executor::unseen`]) ends where it would begin to settle.
 
 mod status;
 
@@ -107,6 +108,8 @@ pub struct Executor {
     limits: Limits,
     /// The object whose resourceVersion the caller named.
     pinned: Option<Key>,
+    /// Whether the view has to have what was recorded.
+    settles: bool,
     attempts: u32,
     /// The last rejection that led to a new decision.
     rejected: Option<Rejection>,
@@ -150,12 +153,18 @@ enum Pausing {
 impl Executor {
     /// A write that follows the newest state: rejections lead to new decisions.
     pub fn new(limits: Limits) -> Executor {
-        Executor { limits, pinned: None, attempts: 0, rejected: None, stage: Stage::Deciding }
+        Executor { limits, pinned: None, settles: true, attempts: 0, rejected: None, stage: Stage::Deciding }
     }
 
     /// A write that names the resourceVersion of `key` it wants to replace: it is not decided again when that is stale.
     pub fn pinned(limits: Limits, key: Key) -> Executor {
         Executor { pinned: Some(key), ..Executor::new(limits) }
+    }
+
+    /// Ends with the outcome, before the view has it: for who reads, and is refused, only by views that are current.
+    #[must_use]
+    pub fn unseen(self) -> Executor {
+        Executor { settles: false, ..self }
     }
 
     /// What to do next at `now`.
@@ -191,7 +200,12 @@ impl Executor {
             return;
         }
         match outcome {
-            Outcome::Committed { first, last } => self.stage = Stage::Settling { first, last },
+            Outcome::Committed { first, last } if self.settles => {
+                self.stage = Stage::Settling { first, last }
+            }
+            Outcome::Committed { first, last } => {
+                self.stage = Stage::Ended(End::Committed { first, last, seen: false });
+            }
             Outcome::Rejected(Rejection::Busy) => sending.slow_down(),
             Outcome::Rejected(rejection) => {
                 let uncertain = sending.uncertain;

@@ -56,23 +56,76 @@ impl Writer {
         loop {
             match machine.step(Timestamp::now()) {
                 Step::Decide { .. } => machine.decided(decide(self.view.snapshot()?).await?),
-                Step::Propose { id, text } => match self.proposer.attempt(text).await {
-                    Some(outcome) => machine.answered(id, outcome),
-                    None => machine.unanswered(id),
-                },
-                Step::Await { revision } => {
-                    // Late or not, the machine is told where the view stands.
-                    let _ = self.view.wait_for(revision, Instant::now() + LOOK).await;
-                    machine.seen(self.view.revision());
-                }
-                Step::Learn => {
-                    if let Ok(now) = self.now.ask(Instant::now() + LOOK).await {
-                        machine.learned(now);
+                Step::End(end) => return Ok(end),
+                step => self.carry_out(&mut machine, step).await,
+            }
+        }
+    }
+
+    /// The same for requests: ends with the outcome, and refuses nothing by a view that lags. What `decide` refuses,
+    /// or finds to be so already, holds on a view that has all that was acknowledged when it is asked; so whoever
+    /// wrote before, here or elsewhere, is known. What it wants written the ledger checks anyway.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub async fn write_current<E, F>(&self, machine: Executor, mut decide: F) -> Result<End, E>
+    where
+        E: From<ViewError>,
+        F: FnMut(&Snapshot) -> Result<Decision, E>,
+    {
+        let mut machine = machine.unseen();
+        loop {
+            match machine.step(Timestamp::now()) {
+                Step::Decide { .. } => {
+                    // When nobody says what is current, the machine knows for how long to go on.
+                    if let Some(decided) = self.decide_current(&mut decide).await? {
+                        machine.decided(decided);
                     }
                 }
-                Step::Pause { until } => sleep(until_from_now(until)).await,
                 Step::End(end) => return Ok(end),
+                step => self.carry_out(&mut machine, step).await,
             }
+        }
+    }
+
+    async fn decide_current<E, F>(&self, decide: &mut F) -> Result<Option<Decision>, E>
+    where
+        E: From<ViewError>,
+        F: FnMut(&Snapshot) -> Result<Decision, E>,
+    {
+        let (base, decided) = {
+            let snapshot = self.view.snapshot()?;
+            (snapshot.revision(), decide(&snapshot))
+        };
+        if matches!(decided, Ok(Decision::Propose { .. })) {
+            return decided.map(Some);
+        }
+        match self.now.read(&self.view, Instant::now() + LOOK).await {
+            Ok(current) if current.revision() == base => decided.map(Some),
+            Ok(current) => decide(&current).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// One step that is neither a decision nor the end.
+    async fn carry_out(&self, machine: &mut Executor, step: Step) {
+        match step {
+            Step::Decide { .. } | Step::End(_) => {}
+            Step::Propose { id, text } => match self.proposer.attempt(text).await {
+                Some(outcome) => machine.answered(id, outcome),
+                None => machine.unanswered(id),
+            },
+            Step::Await { revision } => {
+                // Late or not, the machine is told where the view stands.
+                let _ = self.view.wait_for(revision, Instant::now() + LOOK).await;
+                machine.seen(self.view.revision());
+            }
+            Step::Learn => {
+                if let Ok(now) = self.now.ask(Instant::now() + LOOK).await {
+                    machine.learned(now);
+                }
+            }
+            Step::Pause { until } => sleep(until_from_now(until)).await,
         }
     }
 }

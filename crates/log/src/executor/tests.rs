@@ -107,6 +107,15 @@ fn a_write_ends_when_the_view_has_it() {
 }
 
 #[test]
+fn a_write_that_need_not_be_seen_ends_with_its_outcome() {
+    stage(|limits| Executor::new(limits).unseen()).decided().committed().then(&expect![[r#"
+        begin → decide, attempt 1
+        decided → propose commit 1
+        committed r8..r9 → end: Committed { first: Revision(8), last: Revision(9), seen: false }
+    "#]]);
+}
+
+#[test]
 fn a_rejection_waits_for_the_view_and_is_decided_anew_under_a_new_id() {
     stage(Executor::new)
         .decided()

@@ -115,7 +115,7 @@ impl Asked<'_> {
                 pod_uid,
             } => {
                 let pod = Pod { namespace, name: pod_name, uid: pod_uid };
-                self.token(pod, service_account, audiences, expiration_seconds)
+                self.token(pod, service_account, audiences, expiration_seconds).await
             }
         }
     }
@@ -246,14 +246,14 @@ impl Asked<'_> {
         .await
     }
 
-    fn token(
+    async fn token(
         &self,
         pod: Pod,
         account: String,
         audiences: Vec<String>,
         seconds: u64,
     ) -> Result<NodeReply, Status> {
-        let snapshot = self.gateway.store.snapshot()?;
+        let snapshot = self.gateway.store.current().await?;
         let (object, _) = self.own_pod(&snapshot, &pod)?.ok_or_else(|| Status::not_found(PODS, &pod.name))?;
         if object.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default") != account
         {

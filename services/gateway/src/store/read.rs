@@ -25,12 +25,16 @@ impl Store {
     pub async fn read(&self, at: At) -> Result<Snapshot, Status> {
         match at {
             At::Any => self.snapshot(),
-            At::Latest => self.latest().await,
+            At::Latest => self.current().await,
             At::NotOlderThan(revision) | At::Exact(revision) => self.reaching(revision).await,
         }
     }
 
-    async fn latest(&self) -> Result<Snapshot, Status> {
+    /// A snapshot that has all that was acknowledged, by whatever gateway, when it was asked for.
+    ///
+    /// # Errors
+    /// 503 while nobody can say what that is.
+    pub async fn current(&self) -> Result<Snapshot, Status> {
         match self.writer.now.read(self.view(), Instant::now() + CATCH_UP).await {
             Ok(snapshot) => Ok(snapshot),
             Err(NowError::View(error)) => Err(unready(error)),

@@ -1,11 +1,9 @@
 //! Writing: a decision made on a snapshot becomes a commit; the executor sends it, waits, or has it decided again.
 
-use std::future::ready;
-
 use jiff::{SignedDuration, Timestamp};
 use rutter_apimachinery::status::{Status, Subject};
 use rutter_apimachinery::write::Draft;
-use rutter_log::executor::{Decision, End, Executor, Failure, Limits};
+use rutter_log::executor::{Decision, End, Executor, Limits};
 use rutter_projection::Snapshot;
 use rutter_runtime::executor::Letterhead;
 use rutter_runtime::view::ViewError;
@@ -102,7 +100,8 @@ impl From<ViewError> for Refused {
 impl Store {
     /// Decides, commits, and decides again while others are quicker.
     ///
-    /// `decide` is asked with the view as it is at each attempt. When this returns, the view has the write.
+    /// `decide` is asked with the view as it is at each attempt; what it refuses, it refuses on a view that is current.
+    /// When this returns, the write is recorded, and every read that asks for what is current has it.
     ///
     /// # Errors
     /// What `decide` refuses; 409 for a pinned object that is stale or a write that is always overtaken; 504 when no
@@ -115,7 +114,7 @@ impl Store {
         mut decide: impl FnMut(&Snapshot) -> Result<Plan<T>, Status>,
     ) -> Result<Written<T>, Status> {
         if intent.rehearsal {
-            let plan = decide(&self.snapshot()?)?;
+            let plan = decide(&self.current().await?)?;
             return Ok(Written { first: None, answer: plan.answer });
         }
         let limits = Limits { attempts: ATTEMPTS, deadline: Timestamp::now() + PATIENCE };
@@ -124,13 +123,11 @@ impl Store {
             None => Executor::new(limits),
         };
         let mut answer = None;
-        let end = self.writer.write::<Refused, _, _>(machine, |snapshot| {
-            let decided = decide(&snapshot).map(|plan| {
-                let (decision, told) = committed(plan, &snapshot, intent);
-                answer = Some(told);
-                decision
-            });
-            ready(decided.map_err(Refused))
+        let end = self.writer.write_current(machine, |snapshot| {
+            let plan = decide(snapshot).map_err(Refused)?;
+            let (decision, told) = committed(plan, snapshot, intent);
+            answer = Some(told);
+            Ok(decision)
         });
         let end = end.await.map_err(|Refused(status)| status)?;
         let first = ended(end, subject, name)?;
@@ -160,8 +157,7 @@ fn committed<T>(plan: Plan<T>, snapshot: &Snapshot, intent: &Intent) -> (Decisio
 
 fn ended(end: End, subject: Subject<'_>, name: &str) -> Result<Option<Revision>, Status> {
     match end {
-        End::Committed { first, seen: true, .. } => Ok(Some(first)),
-        End::Committed { .. } => Err(Failure::Unknown.status(subject, name)),
+        End::Committed { first, .. } => Ok(Some(first)),
         End::Unchanged => Ok(None),
         End::Failed(failure) => Err(failure.status(subject, name)),
     }

@@ -30,7 +30,7 @@ struct Destination {
 /// # Errors
 /// 404 for what is not there, 503 for a Service without endpoints or a pod that doesn't answer.
 pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
-    let snapshot = call.gateway.store.snapshot()?;
+    let snapshot = call.gateway.store.current().await?;
     let destination = match (&*call.resource.group, &*call.resource.plural) {
         ("", "pods") => of_pod(&call, &snapshot)?,
         ("", "services") => of_service(&call, &snapshot)?,

@@ -27,7 +27,7 @@ struct Placed {
 /// # Errors
 /// 404 for the pod, 400 for a container or a protocol it doesn't have, what the node refuses.
 pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
-    let placed = placed(&call)?;
+    let placed = placed(&call).await?;
     let what = call.info.subresource.clone();
     match what.as_str() {
         "log" => log(&call, placed).await,
@@ -36,8 +36,8 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     }
 }
 
-fn placed(call: &Call) -> Result<Placed, Status> {
-    let snapshot = call.gateway.store.snapshot()?;
+async fn placed(call: &Call) -> Result<Placed, Status> {
+    let snapshot = call.gateway.store.current().await?;
     let record =
         snapshot.get(&call.key()).map_err(|error| failed(&error))?.ok_or_else(|| call.not_found())?;
     let object: Value = serde_json::from_slice(&record.object).map_err(|error| failed(&error))?;

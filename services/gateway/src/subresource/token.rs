@@ -36,6 +36,8 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
         secret: None,
         node: None,
     };
+    // What was made just before is looked up below.
+    call.gateway.store.current().await?;
     bind(&call.gateway, &mut wish, &spec["boundObjectRef"])?;
     let minted = mint(&call.gateway, wish)?;
     request["kind"] = json!("TokenRequest");

@@ -34,7 +34,7 @@ pub(crate) struct Cluster {
     shutdown: Shutdown,
     server: EmbeddedServer,
     _ledger: Ledger,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Cluster {
@@ -86,9 +86,34 @@ impl Cluster {
         let config =
             Config { listen: "127.0.0.1:0".parse().unwrap(), joining: Some(joining), ..Config::default() };
         let (gateway, address) = rutter_gateway::start(config, given, &api).await.unwrap();
-        let cluster = Cluster { gateway, address, keys, shutdown, server, _ledger: ledger, _dir: dir };
+        let cluster = Cluster { gateway, address, keys, shutdown, server, _ledger: ledger, dir };
         cluster.ready().await;
         cluster
+    }
+
+    /// A client of a second gateway, which has a view of its own and no ledger beside it.
+    pub(crate) async fn another_gateway(&mut self) -> Client {
+        let (log, api) = (self.shutdown.stage("another log"), self.shutdown.stage("another gateway"));
+        let client = self.connect(&Role::Gateway).await;
+        let stream = LogStream::open(client.clone()).await.unwrap();
+        let options = ViewOptions { dir: self.dir.path().join("another"), projection: Options::default() };
+        let view = View::start(stream, options, &log).await.unwrap();
+        view.ready().await.unwrap();
+        let now = Now::start(client.clone(), None, &log);
+        let given = Given {
+            writer: Writer { view, proposer: Proposer::new(client.clone()), now },
+            control: client,
+            data: self.connect(&Role::Gateway).await,
+            keys: self.keys.clone(),
+            seal: SealKey::from_bytes(&[7; 32]),
+            registry: Arc::new(Registry::builtin()),
+            metrics: Metrics::new(),
+        };
+        let config = Config { listen: "127.0.0.1:0".parse().unwrap(), ..Config::default() };
+        let (_, address) = rutter_gateway::start(config, given, &api).await.unwrap();
+        let leaf =
+            self.keys.authority.client_certificate("admin", &["system:masters"], jiff::Timestamp::now());
+        Client::new(address, self.keys.authority.certificate_pem(), Some(&leaf.unwrap()))
     }
 
     async fn ready(&self) {

@@ -38,6 +38,24 @@ async fn many_who_increment_one_object_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_gateway_recorded_no_other_denies() {
+    let mut cluster = Cluster::start().await;
+    let (one, other) = (cluster.admin(), cluster.another_gateway().await);
+    let path = format!("{PATH}/n");
+    for round in 0..25 {
+        let made = one.post(PATH, &json!({"metadata": {"name": "n"}})).await;
+        assert_eq!(made.code, 201, "round {round}: {}", made.text());
+        let changed = other.merge(&path, &json!({"data": {"round": round.to_string()}})).await;
+        assert_eq!(changed.code, 200, "round {round}: {}", changed.text());
+        let again = one.put(&path, &changed.json()).await;
+        assert_eq!(again.code, 200, "round {round}: {}", again.text());
+        let gone = other.delete(&path).await;
+        assert_eq!(gone.code, 200, "round {round}: {}", gone.text());
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn patches_of_different_fields_all_land() {
     let cluster = Cluster::start().await;
     let client = cluster.admin();
