@@ -43,6 +43,11 @@ impl Fact {
         (self.op != Op::Delete).then(|| self.object())
     }
 
+    /// The same, for who looks at one resource only.
+    pub fn after_of(&self, group: &str, resource: &str) -> Option<&Value> {
+        if self.is(group, resource) { self.after() } else { None }
+    }
+
     /// The object after the change; of a deletion, its last state. Null when the text is no JSON, which the ledger
     /// does not let into the log.
     pub fn object(&self) -> &Value {

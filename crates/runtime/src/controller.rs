@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rutter_controller::{Controller, Fact, Machine, Settled, Ticket};
-use rutter_projection::{Change, ListQuery, Record, Snapshot};
-use rutter_schemas::{Key, Op};
+use rutter_projection::{ListQuery, Snapshot};
+use rutter_schemas::Op;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::PlanExecutor;
-use crate::view::{Subscription, SubscriptionEnd, ViewError};
+use crate::view::{Subscription, SubscriptionEnd, ViewError, fact_of};
 
 /// Plans of one controller under way at once: enough to fill frames, few enough to stay fair.
 const PLANS_UNDER_WAY: usize = 256;
@@ -88,10 +88,7 @@ async fn follow<C: Controller>(
         let pause = pause(&machine);
         tokio::select! {
             applied = frames.next() => match applied {
-                Ok(applied) => {
-                    let facts: Vec<Fact> = applied.changes.iter().filter_map(fact::<C>).collect();
-                    machine.follow(&facts, applied.revision);
-                }
+                Ok(applied) => machine.follow(applied.facts(), applied.revision),
                 Err(end) => return Ok(end),
             },
             Some(settled) = settling.join_next() => {
@@ -139,17 +136,4 @@ fn facts_of<C: Controller>(executor: &PlanExecutor, snapshot: &Snapshot) -> Resu
         }
     }
     Ok(facts)
-}
-
-fn fact<C: Controller>(change: &Change) -> Option<Fact> {
-    if !C::follows(&change.key.group, &change.key.resource) {
-        return None;
-    }
-    let record = change.after.as_ref().or(change.last.as_ref())?;
-    Some(fact_of(&change.key, change.op, record))
-}
-
-fn fact_of(key: &Key, op: Op, record: &Record) -> Fact {
-    let (uid, meta) = (record.uid.to_string(), (*record.meta).clone());
-    Fact::new(record.revision, op, key.clone(), uid, meta, record.object.clone())
 }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::executor::{Letterhead, Writer};
-use crate::seal::SealKey;
+use crate::seal::{SealKey, is_sealed};
 use crate::telemetry;
 use crate::view::ViewError;
 
@@ -114,9 +114,10 @@ impl PlanExecutor {
             return Settled::Failed;
         }
         let span = tracing::info_span!("plan", controller, why = plan.why);
-        telemetry::continues(&span, self.trace_of(plan.cause).as_deref());
+        let trace = self.trace_of(plan.cause);
+        telemetry::continues(&span, trace.as_deref());
         let limits = Limits { attempts: 1, deadline: Timestamp::now() + PATIENCE };
-        let decide = |snapshot| std::future::ready(self.decide(controller, &plan, &snapshot));
+        let decide = |snapshot| std::future::ready(self.decide(controller, &plan, trace.clone(), &snapshot));
         let end = self.writer.write(Executor::new(limits), decide).instrument(span).await;
         match end {
             Ok(End::Committed { last, .. }) => Settled::Committed(last),
@@ -133,7 +134,13 @@ impl PlanExecutor {
         self.writer.view.snapshot().ok()?.event(cause?).ok()??.traceparent
     }
 
-    fn decide(&self, controller: &str, plan: &Plan, snapshot: &Snapshot) -> Result<Decision, PlanError> {
+    fn decide(
+        &self,
+        controller: &str,
+        plan: &Plan,
+        traceparent: Option<String>,
+        snapshot: &Snapshot,
+    ) -> Result<Decision, PlanError> {
         let mut guards = plan.guards.clone();
         let mut desk = Desk { executor: self, snapshot, guards: &mut guards };
         let drafted = draft::drafts(&mut desk, &plan.intents, controller, Timestamp::now())?;
@@ -149,7 +156,7 @@ impl PlanExecutor {
             writer: format!("{}/{}", self.service, env!("CARGO_PKG_VERSION")),
             guards,
             counters: plan.counters.clone(),
-            traceparent: self.trace_of(plan.cause),
+            traceparent,
         };
         let id = Uuid::now_v7();
         let commit = letterhead.commit(id, plan.base, snapshot.cursor().incarnation, events);
@@ -208,7 +215,11 @@ impl draft::Desk for Desk<'_> {
         if record.revision != expect {
             return Err(PlanError::Stale { at: record.revision });
         }
-        Ok(self.executor.seal.open_sealed(&serde_json::from_slice(&record.object)?)?)
+        let object = serde_json::from_slice(&record.object)?;
+        match is_sealed(&object) {
+            true => Ok(self.executor.seal.open_sealed(&object)?),
+            false => Ok(object),
+        }
     }
 
     fn admit(&mut self, resource: &Resource, object: &mut Value) -> Result<(), PlanError> {

@@ -201,7 +201,7 @@ fn take(
     view.0.revision.send_replace(revision);
     if !changes.is_empty() {
         // Nobody may be listening.
-        let _ = view.0.applied.send(Arc::new(Applied { sequence, revision, frame, changes }));
+        let _ = view.0.applied.send(Arc::new(Applied::new(sequence, revision, frame, changes)));
     }
     Ok(())
 }

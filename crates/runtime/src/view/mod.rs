@@ -13,13 +13,14 @@ mod keep;
 mod open;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use rutter_projection::{Change, OpenError, Options, Projection, Snapshot};
-use rutter_schemas::{Frame, Revision};
+use rutter_controller::Fact;
+use rutter_projection::{Change, OpenError, Options, Projection, Record, Snapshot};
+use rutter_schemas::{Frame, Key, Op, Revision};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -69,6 +70,30 @@ pub struct Applied {
     pub revision: Revision,
     pub frame: Frame,
     pub changes: Vec<Change>,
+    facts: OnceLock<Vec<Fact>>,
+}
+
+impl Applied {
+    fn new(sequence: u64, revision: Revision, frame: Frame, changes: Vec<Change>) -> Applied {
+        Applied { sequence, revision, frame, changes, facts: OnceLock::new() }
+    }
+
+    /// The changes as controllers learn them: made once and shared, so that an object is parsed once for all of them.
+    #[must_use]
+    pub fn facts(&self) -> &[Fact] {
+        self.facts.get_or_init(|| self.changes.iter().filter_map(fact).collect())
+    }
+}
+
+fn fact(change: &Change) -> Option<Fact> {
+    let record = change.after.as_ref().or(change.last.as_ref())?;
+    Some(fact_of(&change.key, change.op, record))
+}
+
+/// What a record says, as controllers learn it.
+pub(crate) fn fact_of(key: &Key, op: Op, record: &Record) -> Fact {
+    let (uid, meta) = (record.uid.to_string(), (*record.meta).clone());
+    Fact::new(record.revision, op, key.clone(), uid, meta, record.object.clone())
 }
 
 /// Whether the view may be served.
@@ -192,6 +217,9 @@ impl View {
     /// # Errors
     /// [`Behind`] at the deadline.
     pub async fn wait_for(&self, wanted: Revision, deadline: Instant) -> Result<(), Behind> {
+        if self.revision() >= wanted {
+            return Ok(());
+        }
         let mut revisions = self.revisions();
         let reached = timeout_at(deadline, revisions.wait_for(|revision| *revision >= wanted)).await;
         match reached {

@@ -12,7 +12,7 @@ use rutter_log::feed::{Feeds, Happened, PodFacts, SHARED, Sync, Target, Update};
 use rutter_projection::{ListQuery, Snapshot};
 use rutter_runtime::view::{Applied, Subscription};
 use rutter_schemas::protocol::node::{Feed, FeedChange, FeedMessage, FeedSync};
-use rutter_schemas::{Key, Revision, limits, subjects};
+use rutter_schemas::{Key, Op, Revision, limits, subjects};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
@@ -91,13 +91,15 @@ fn load(snapshot: &Snapshot) -> Result<Feeds, Status> {
 
 async fn publish_steps(gateway: &Gateway, feeds: &mut Feeds, frame: &Arc<Applied>) {
     // Of an object that changed twice, the last counts.
-    let last: BTreeMap<&Key, Option<&Bytes>> = frame
-        .changes
-        .iter()
-        .map(|change| (&change.key, change.after.as_ref().map(|record| &record.object)))
+    let last: BTreeMap<_, _> = frame.facts().iter().map(|fact| (&fact.key, fact)).collect();
+    let happened: Vec<Happened> = last
+        .into_iter()
+        .map(|(key, fact)| match fact.after_of("", "pods") {
+            _ if fact.op == Op::Delete => Happened::Gone { key: key.clone() },
+            Some(pod) => Happened::Pod { key: key.clone(), facts: PodFacts::of(pod) },
+            None => Happened::Put { key: key.clone() },
+        })
         .collect();
-    let happened: Vec<Happened> =
-        last.iter().map(|(key, object)| Happened::of(key, object.map(|object| &object[..]))).collect();
     let updates = feeds.apply(frame.revision, happened);
     if updates.is_empty() {
         return;

@@ -1,7 +1,7 @@
 //! The hub: frames that the view has applied, sorted by resource and handed to those who watch it. An event's encodings
 //! are made once and shared, however many watch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rutter_projection::Change;
@@ -74,14 +74,20 @@ impl Hub {
     }
 
     fn hand(&self, revision: Revision, changes: &[Change]) {
-        for (resource, events) in sorted(changes) {
-            let mut resources = self.0.resources.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(sender) = resources.get(&resource) else { continue };
-            if sender.send(Arc::new(Batch { events })).is_err() {
-                resources.remove(&resource);
-            }
+        for ((group, resource), changes) in sorted(changes) {
+            self.hand_of(&(group.to_owned(), resource.to_owned()), &changes);
         }
         self.0.handed.send_replace(revision);
+    }
+
+    /// Events are made for those that are watched only.
+    fn hand_of(&self, resource: &Resource, changes: &[&Change]) {
+        let mut resources = self.0.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = resources.get(resource) else { return };
+        let events = changes.iter().map(|&change| Arc::new(Event::new(change.clone()))).collect();
+        if sender.send(Arc::new(Batch { events })).is_err() {
+            resources.remove(resource);
+        }
     }
 
     /// Dropping the senders ends the watches.
@@ -96,11 +102,10 @@ impl Default for Hub {
     }
 }
 
-fn sorted(changes: &[Change]) -> HashMap<Resource, Vec<Arc<Event>>> {
-    let mut sorted: HashMap<Resource, Vec<Arc<Event>>> = HashMap::new();
+fn sorted(changes: &[Change]) -> BTreeMap<(&str, &str), Vec<&Change>> {
+    let mut sorted: BTreeMap<(&str, &str), Vec<&Change>> = BTreeMap::new();
     for change in changes {
-        let resource = (change.key.group.clone(), change.key.resource.clone());
-        sorted.entry(resource).or_default().push(Arc::new(Event::new(change.clone())));
+        sorted.entry((&change.key.group, &change.key.resource)).or_default().push(change);
     }
     sorted
 }
