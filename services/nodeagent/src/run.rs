@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
 use jiff::Timestamp;
 use rutter_nodeagent_core::plan::NodeFacts;
 use rutter_schemas::protocol::node::{Feed, NodeCommand, NodeStats};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Booted, Commands, Question, boot, boot_sim};
@@ -74,8 +74,15 @@ pub async fn run(cfg: Config, nats: Connections, shutdown: CancellationToken) ->
             ran
         }
         RuntimeKind::Sim { nodes } => {
-            let nodes = (0..nodes).map(|index| run_simulated(&cfg, index, line.clone(), shutdown.clone()));
-            try_join_all(nodes).await.map(drop)
+            // Tasks of their own, so that all cores work for them; dropped with the set, should one fail.
+            let mut running = JoinSet::new();
+            for index in 0..nodes {
+                running.spawn(run_simulated(cfg.clone(), index, line.clone(), shutdown.clone()));
+            }
+            while let Some(ended) = running.join_next().await {
+                ended.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()))?;
+            }
+            Ok(())
         }
     }
 }
@@ -126,12 +133,12 @@ async fn run_node(
 type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn run_simulated(
-    cfg: &Config,
+    cfg: Config,
     index: u32,
     line: nats::Line,
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
-    let cfg = Config { node_name: format!("{}-{index}", cfg.node_name), ..cfg.clone() };
+    let cfg = Config { node_name: format!("{}-{index}", cfg.node_name), ..cfg };
     let (near, far) = link::pair();
     let stats_to = near.stats.clone();
     let booted = boot_sim(&cfg, index, near);
