@@ -7,17 +7,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use rutter_client::{Credentials, Kubeconfig};
 
-use crate::load::Target;
+use crate::Args;
+use crate::load::{Connection, Target};
 
 /// What all rows share.
 pub(crate) struct Bench {
     rutter: PathBuf,
+    demo: PathBuf,
     data: PathBuf,
     port: u16,
+    /// Of each load.
     pub(crate) length: Duration,
+    /// To replay.
+    pub(crate) events: u64,
 }
+
+/// Between two looks whether an API is ready.
+const POLL: Duration = Duration::from_millis(2);
+/// How long a start may take.
+const START: Duration = Duration::from_secs(60);
 
 /// A running cluster; stopped and removed when dropped.
 pub(crate) struct Cluster<'a> {
@@ -27,10 +38,16 @@ pub(crate) struct Cluster<'a> {
 }
 
 impl Bench {
-    pub(crate) fn new(rutter: &Path, data: &Path, port: u16, seconds: u64) -> Result<Bench> {
-        fs::create_dir_all(data)?;
-        let data = data.canonicalize()?;
-        Ok(Bench { rutter: rutter.canonicalize()?, data, port, length: Duration::from_secs(seconds) })
+    pub(crate) fn new(args: &Args) -> Result<Bench> {
+        fs::create_dir_all(&args.data)?;
+        Ok(Bench {
+            rutter: args.rutter.canonicalize()?,
+            demo: args.demo.clone(),
+            data: args.data.canonicalize()?,
+            port: args.port,
+            length: Duration::from_secs(args.seconds),
+            events: args.events,
+        })
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -46,10 +63,45 @@ impl Bench {
         self.start(&data, more)
     }
 
-    fn start(&self, data: &Path, more: &[&str]) -> Result<Cluster<'_>> {
+    /// Why pods of containers can't run here.
+    pub(crate) fn lacks_containers(&self) -> Option<&'static str> {
+        let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
+        match () {
+            () if !nix::unistd::geteuid().is_root() => Some("needs root"),
+            () if !has("containerd") => Some("containerd is not installed"),
+            () if !self.demo.exists() => Some("the demo image is not built: make bench builds it"),
+            () => None,
+        }
+    }
+
+    /// The arguments of a cluster that runs containers where they can run, else of one with a simulated node.
+    pub(crate) fn real(&self) -> Vec<String> {
+        match self.lacks_containers() {
+            None => vec!["--demo-image".to_owned(), self.demo.display().to_string()],
+            Some(_) => vec!["--runtime".to_owned(), "sim".to_owned()],
+        }
+    }
+
+    /// `rutter` with these arguments.
+    pub(crate) fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.rutter);
-        command.args(["up", "--background", "--port", &self.port.to_string(), "--data"]).arg(data).args(more);
-        let status = command.stderr(std::process::Stdio::null()).status()?;
+        command.arg(subcommand).stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+        command
+    }
+
+    /// A second port, for a gateway of its own.
+    pub(crate) fn next_port(&self) -> u16 {
+        self.port + 1
+    }
+
+    fn up(&self, data: &Path, more: &[&str]) -> Command {
+        let mut command = self.command("up");
+        command.args(["--background", "--port", &self.port.to_string(), "--data"]).arg(data).args(more);
+        command
+    }
+
+    fn start(&self, data: &Path, more: &[&str]) -> Result<Cluster<'_>> {
+        let status = self.up(data, more).status()?;
         ensure!(status.success(), "rutter up failed; see {}", data.join("rutter.log").display());
         let target = target(&data.join("kubeconfig"))?;
         Ok(Cluster { bench: self, data: data.to_owned(), target })
@@ -57,20 +109,27 @@ impl Bench {
 }
 
 impl Cluster<'_> {
-    /// The time from starting the binary to its being ready, after a clean stop.
-    pub(crate) fn restart(&mut self, more: &[&str]) -> Result<Duration> {
+    /// After a clean stop: the time from starting the binary until its API is ready, and until its nodes are.
+    pub(crate) async fn restart(&mut self, more: &[&str]) -> Result<(Duration, Duration)> {
         self.stop()?;
         let began = Instant::now();
-        self.bench.start(&self.data, more).map(std::mem::forget)?;
-        Ok(began.elapsed())
+        let mut starting = self.bench.up(&self.data, more).spawn()?;
+        while !is_ready(&self.target).await {
+            tokio::time::sleep(POLL).await;
+            ensure!(began.elapsed() < START, "the API does not come back");
+        }
+        let api = began.elapsed();
+        let status = tokio::task::spawn_blocking(move || starting.wait()).await??;
+        ensure!(status.success(), "rutter up failed; see {}", self.data.join("rutter.log").display());
+        Ok((api, began.elapsed()))
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 
     pub(crate) fn client(&self) -> Result<rutter_client::Client> {
         rutter_client::Client::open(Some(&self.data.join("kubeconfig")))
-    }
-
-    pub(crate) fn log(&self) -> PathBuf {
-        self.data.join("rutter.log")
     }
 
     /// Resident memory of the cluster's process and its nats-server, in MB.
@@ -107,14 +166,23 @@ impl Drop for Cluster<'_> {
     }
 }
 
-fn resident_kb(pid: u32) -> Result<f64> {
+/// Resident memory of a process.
+pub(crate) fn resident_kb(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
     Ok(line.split_whitespace().nth(1).context("VmRSS")?.parse()?)
 }
 
+async fn is_ready(target: &Target) -> bool {
+    let asked = async {
+        let mut connection = Connection::open(target).await?;
+        connection.send("GET", "/readyz", Bytes::new()).await
+    };
+    asked.await.is_ok()
+}
+
 /// The address and TLS of a kubeconfig, for the load generator.
-fn target(kubeconfig: &Path) -> Result<Target> {
+pub(crate) fn target(kubeconfig: &Path) -> Result<Target> {
     let config = Kubeconfig::load(Some(kubeconfig))?;
     let uri: http::Uri = config.server.parse()?;
     let mut roots = rustls::RootCertStore::empty();

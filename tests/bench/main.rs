@@ -2,7 +2,9 @@
 //!
 //! A floor does the least that any program could for the same promise: the same bytes, as durable, checking nothing.
 
+mod broker;
 mod cluster;
+mod events;
 mod floor;
 mod load;
 mod report;
@@ -11,9 +13,13 @@ mod rows;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use report::Report;
+
+// What the binary under test uses; floors live in this one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures Rutter beside its floors.
 #[derive(Parser)]
@@ -21,30 +27,54 @@ struct Args {
     /// The binary under test
     #[arg(long, default_value = "target/release/rutter")]
     rutter: PathBuf,
+    /// The program of the image that pods run
+    #[arg(long, default_value = "target/static/release/demo")]
+    demo: PathBuf,
     /// Where the clusters of the bench are kept; removed at the end
     #[arg(long, default_value = "target/bench")]
     data: PathBuf,
-    /// The port of the cluster's API
+    /// The port of the cluster's API; the next one is taken, too
     #[arg(long, default_value_t = 17443)]
     port: u16,
-    /// Only rows whose name contains this
-    #[arg(long)]
-    only: Option<String>,
+    /// Only these groups of rows, separated by commas: api, apart, commits, watch, replay, pods, pod, start, index
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Seconds for each load
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    /// Events to replay
+    #[arg(long, default_value_t = 1_000_000)]
+    events: u64,
     /// Write the figures as JSON, too
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Processes of the bench itself.
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the floors over HTTPS
+    #[command(hide = true)]
+    Floor(floor::Args),
+    /// Tells the memory of a sequencer
+    #[command(hide = true)]
+    Index,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    match args.command {
+        Some(Command::Floor(args)) => return floor::serve(args).await,
+        Some(Command::Index) => return rows::index::tell(),
+        None => {}
+    }
     ensure!(!cfg!(debug_assertions), "a bench needs a release build: make bench");
     ensure!(args.rutter.exists(), "{} is not there: make bench builds it", args.rutter.display());
-    let mut report = Report::new(args.only.clone());
-    let bench = cluster::Bench::new(&args.rutter, &args.data, args.port, args.seconds)?;
+    let mut report = Report::new(args.only.clone())?;
+    let bench = cluster::Bench::new(&args)?;
     rows::all(&bench, &mut report).await?;
     report.print();
     report.save(&args.json)?;

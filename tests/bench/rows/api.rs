@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::cluster::Bench;
-use crate::floor;
+use crate::floor::{self, Floor};
 use crate::load::{self, Connection};
 use crate::report::{Bound, Report};
 
@@ -34,11 +34,12 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let listed: Value = serde_json::from_slice(&many)?;
     let items = listed["items"].as_array().context("a list has items")?.len();
     anyhow::ensure!(items >= LISTED, "{items} of {LISTED} are listed");
-    let floor = floor::serve(one.clone(), many, &bench.file("floor.log")).await?;
+    let floor = Floor::start(&one, &many, &bench.file("floor")).await?;
 
     let get = move |_| ("GET", one_path.clone(), Bytes::new());
     let ours = load::run(&cluster.target, 1, bench.length, get).await?;
-    let least = load::run(&floor, 1, bench.length, |_| ("GET", "/one".to_owned(), Bytes::new())).await?;
+    let least =
+        load::run(&floor.target, 1, bench.length, |_| ("GET", floor::ONE.to_owned(), Bytes::new())).await?;
     report.add(
         "GET by name, 1 connection, p50",
         "ms",
@@ -60,24 +61,25 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 
     let ours =
         load::run(&cluster.target, 1, bench.length, |_| ("GET", COLLECTION.to_owned(), Bytes::new())).await?;
-    let least = load::run(&floor, 1, bench.length, |_| ("GET", "/many".to_owned(), Bytes::new())).await?;
+    let least =
+        load::run(&floor.target, 1, bench.length, |_| ("GET", floor::MANY.to_owned(), Bytes::new())).await?;
     let megabytes = |measured: &load::Measured| measured.bytes_per_second / 1e6;
     report.add("LIST 5,000 objects", "MB/s", megabytes(&ours), Some(megabytes(&least)), Bound::Share(0.5));
 
     for connections in [1, 16, 64] {
         let create = move |n| ("POST", COLLECTION.to_owned(), object(&format!("made-{connections}-{n}")));
         let ours = load::run(&cluster.target, connections, bench.length, create).await?;
-        let append = |n| ("POST", "/append".to_owned(), object(&format!("made-{n}")));
-        let least = load::run(&floor, connections, bench.length, append).await?;
-        let name = format!("creates, {connections} connections, durable");
-        report.add(name, "1/s", ours.per_second, Some(least.per_second), Bound::Share(0.5));
-        report.add(
-            format!("creates, {connections} connections, p50"),
-            "ms",
-            ours.percentile(50.0),
-            Some(least.percentile(50.0)),
-            Bound::Free,
-        );
+        let append = |path: &'static str| {
+            move |n| ("POST", path.to_owned(), object(&format!("made-{connections}-{n}")))
+        };
+        let least = load::run(&floor.target, connections, bench.length, append(floor::LOG)).await?;
+        let file = load::run(&floor.target, connections, bench.length, append(floor::FILE)).await?;
+        let name = |what| format!("creates, {connections} connections, {what}");
+        report.add(name("durable"), "1/s", ours.per_second, Some(least.per_second), Bound::Share(0.5));
+        let (p50, least_p50) = (ours.percentile(50.0), least.percentile(50.0));
+        report.add(name("p50"), "ms", p50, Some(least_p50), Bound::Free);
+        let name = name("beside frames in a bare file");
+        report.add(name, "1/s", ours.per_second, Some(file.per_second), Bound::Free);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     report.add("resident memory after that load", "MB", cluster.resident_mb()?, None, Bound::Free);

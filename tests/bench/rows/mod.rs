@@ -1,28 +1,35 @@
 //! What is measured: one room for each group of rows.
 
+mod apart;
 mod api;
+mod commits;
+pub(crate) mod index;
+mod pod;
 mod pods;
+mod replay;
 mod start;
 mod watch;
 
 use anyhow::Result;
 
 use crate::cluster::Bench;
-use crate::report::Report;
+use crate::report::{GROUPS, Report};
 
 /// Measures what the report wants, group by group; each group has a cluster of its own.
 pub(crate) async fn all(bench: &Bench, report: &mut Report) -> Result<()> {
-    if report.wants("api") {
-        api::measure(bench, report).await?;
-    }
-    if report.wants("watch") {
-        watch::measure(bench, report).await?;
-    }
-    if report.wants("pods") {
-        pods::measure(bench, report).await?;
-    }
-    if report.wants("start") {
-        start::measure(bench, report).await?;
+    for group in GROUPS.into_iter().filter(|group| report.wants(group)).collect::<Vec<_>>() {
+        match group {
+            "api" => api::measure(bench, report).await?,
+            "apart" => apart::measure(bench, report).await?,
+            "commits" => commits::measure(bench, report).await?,
+            "watch" => watch::measure(bench, report).await?,
+            "replay" => replay::measure(bench, report).await?,
+            "pods" => pods::measure(bench, report).await?,
+            "pod" => pod::measure(bench, report).await?,
+            "start" => start::measure(bench, report).await?,
+            "index" => index::measure(bench, report)?,
+            other => unreachable!("{other} is no group"),
+        }
     }
     Ok(())
 }

@@ -1,46 +1,93 @@
-//! From a write to its event at a watcher. The floor is the write itself: an event can't come before it is durable.
+//! From a write to its event at every watcher, beside an append to the bare stream and its delivery at as many consumers.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures::TryStreamExt;
+use rutter_runtime::stream::{Appended, Delivery};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::broker::Broker;
 use crate::cluster::{Bench, Cluster};
 use crate::load::{Connection, percentile};
 use crate::report::{Bound, Report};
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
 const WRITES: usize = 300;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let cluster = bench.cluster("watch", &["--runtime", "none"])?;
     for watchers in [1, 100, 1_000] {
-        let (events, writes) = round(&cluster, watchers).await?;
-        let name = |percent: u32| format!("write to watch event, {watchers} watchers, p{percent}");
-        report.add(
-            name(50),
-            "ms",
-            percentile(&events, 50.0),
-            Some(percentile(&writes, 50.0)),
-            Bound::Above(1.0),
-        );
-        report.add(
-            name(99),
-            "ms",
-            percentile(&events, 99.0),
-            Some(percentile(&writes, 99.0)),
-            Bound::Above(5.0),
-        );
+        let events = round(&cluster, watchers).await?;
+        let least = bare(&bench.file("watch-floor"), watchers).await?;
+        for (percent, bound) in [(50, Bound::Above(1.0)), (99, Bound::Above(5.0))] {
+            let name = format!("write to watch event, {watchers} watchers, p{percent}");
+            let at = |times: &[Duration]| percentile(times, f64::from(percent));
+            report.add(name, "ms", at(&events), Some(at(&least)), bound);
+        }
     }
     Ok(())
 }
 
-/// Sorted: from sending each write to its event at each watcher, and to the write's own answer.
-async fn round(cluster: &Cluster<'_>, watchers: usize) -> Result<(Vec<Duration>, Vec<Duration>)> {
+/// Sorted: from sending each append to its delivery at each consumer.
+async fn bare(dir: &Path, consumers: usize) -> Result<Vec<Duration>> {
+    if dir.exists() {
+        std::fs::remove_dir_all(dir)?;
+    }
+    let broker = Broker::alone(dir).await?;
+    let stream = broker.stream().await?;
+    let (tell, mut told) = mpsc::channel::<(u64, Instant)>(consumers * 64);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..consumers {
+        let (mut follow, tell) = (stream.follow(1), tell.clone());
+        tasks.spawn(async move {
+            loop {
+                // Sequence 0 says that the consumer is there.
+                let sequence = match follow.next().await {
+                    Delivery::Frame(sequence, _) => sequence,
+                    Delivery::Subscribed => 0,
+                };
+                if tell.send((sequence, Instant::now())).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    for _ in 0..consumers {
+        tokio::time::timeout(PATIENCE, told.recv()).await?.context("the consumers ended")?;
+    }
+    let (mut last, mut events) = (0, Vec::new());
+    for _ in 0..WRITES {
+        let began = Instant::now();
+        let appended = stream.append(object(&last.to_string()), last).await;
+        let Appended::Acked(sequence) = appended else { bail!("the stream says {appended:?}") };
+        last = sequence;
+        for _ in 0..consumers {
+            let (_, at) =
+                tokio::time::timeout(PATIENCE, told.recv()).await?.context("the consumers ended")?;
+            events.push(at.duration_since(began));
+        }
+    }
+    tasks.shutdown().await;
+    broker.stop().await;
+    std::fs::remove_dir_all(dir)?;
+    events.sort_unstable();
+    Ok(events)
+}
+
+fn object(name: &str) -> Bytes {
+    let object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"n": name}});
+    object.to_string().into()
+}
+
+/// Sorted: from sending each write to its event at each watcher.
+async fn round(cluster: &Cluster<'_>, watchers: usize) -> Result<Vec<Duration>> {
     let (tell, mut told) = mpsc::channel::<(String, Instant)>(watchers * 64);
     let mut tasks = Vec::new();
     let client = cluster.client()?;
@@ -64,18 +111,15 @@ async fn round(cluster: &Cluster<'_>, watchers: usize) -> Result<(Vec<Duration>,
     }
     drop(tell);
     let mut connection = Connection::open(&cluster.target).await?;
-    let (mut sent, mut writes, mut events) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (mut sent, mut events) = (BTreeMap::new(), Vec::new());
     for n in 0..WRITES {
         let name = format!("watched-{watchers}-{n}");
-        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"n": n.to_string()}});
         let began = Instant::now();
-        connection.send("POST", COLLECTION, Bytes::from(object.to_string())).await?;
-        writes.push(began.elapsed());
+        connection.send("POST", COLLECTION, object(&name)).await?;
         sent.insert(name, began);
         for _ in 0..watchers {
-            let (name, at) = tokio::time::timeout(Duration::from_secs(20), told.recv())
-                .await?
-                .context("the watchers ended")?;
+            let (name, at) =
+                tokio::time::timeout(PATIENCE, told.recv()).await?.context("the watchers ended")?;
             events.extend(sent.get(&name).map(|began| at.duration_since(*began)));
         }
     }
@@ -83,8 +127,7 @@ async fn round(cluster: &Cluster<'_>, watchers: usize) -> Result<(Vec<Duration>,
         task.abort();
     }
     events.sort_unstable();
-    writes.sort_unstable();
-    Ok((events, writes))
+    Ok(events)
 }
 
 fn name_in(line: &[u8]) -> Option<String> {
