@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use rutter_runtime::jwt::Authority;
 use rutter_runtime::roles::Role;
@@ -54,7 +54,7 @@ impl Gateway {
         let now = jiff::Timestamp::now().as_second();
         let credentials = Authority::open(&data.join("keys"))?.credentials(&Role::Gateway, now);
         let (creds, kubeconfig) = (data.join("gateway.creds"), data.join("gateway.kubeconfig"));
-        fs::write(&creds, credentials.text())?;
+        rutter_runtime::files::create_private(&creds, credentials.text().as_bytes())?;
         let mut key = data.file_name().unwrap_or_default().to_owned();
         key.push(".key");
         let process = bench
@@ -83,6 +83,9 @@ impl Gateway {
             if let Some(ready) = ready(&kubeconfig).await {
                 gateway.target = ready;
                 return Ok(gateway);
+            }
+            if let Some(status) = gateway.process.try_wait()? {
+                bail!("the gateway apart ended at its start: {status}");
             }
             ensure!(began.elapsed() < START, "the gateway apart does not answer");
         }
