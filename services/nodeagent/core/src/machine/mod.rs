@@ -161,6 +161,8 @@ struct Telling {
     told_at: Option<Timestamp>,
     under_way: Option<Value>,
     not_before: Option<Timestamp>,
+    /// A write went without an answer: until then it may still land.
+    doubtful_until: Option<Timestamp>,
 }
 
 impl PodMachine {

@@ -13,6 +13,10 @@ const WAITING_WORTH_TELLING_SECS: i64 = 1;
 const STATUSES: [&str; 3] = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
 
 const RETRY_SECS: i64 = 1;
+/// A write that nobody answered may land for so long: longer than a gateway tries.
+const DOUBT_SECS: i64 = 180;
+/// Between two looks, meanwhile, whether the API still has what was told last.
+const DOUBT_LOOK_SECS: i64 = 5;
 /// A gateway may refuse because it hasn't seen the pod yet, or because the pod is gone; the feed will tell which.
 pub(super) const REFUSED_RETRY_SECS: i64 = 5;
 
@@ -33,7 +37,7 @@ impl PodMachine {
             self.telling.told = Some(status);
             return;
         }
-        if self.telling.told.as_ref() == Some(&status) {
+        if self.telling.told.as_ref() == Some(&status) && !self.is_overtaken(&status, now, step) {
             return;
         }
         if self.is_too_soon(&status, now, step) {
@@ -64,6 +68,20 @@ impl PodMachine {
         soon
     }
 
+    /// An earlier write, whose answer never came, may land on top of what stood before or was told since: then the feed
+    /// shows another status than ours (upstream's kubelet: `needsReconcile` of its status manager).
+    fn is_overtaken(&self, status: &Value, now: Timestamp, step: &mut Step) -> bool {
+        if self.telling.doubtful_until.is_none_or(|until| until <= now) {
+            return false;
+        }
+        let told_at = self.telling.told_at.unwrap_or(self.start_time);
+        if !is_written(&self.pod.status.written, status) && after(told_at, DOUBT_LOOK_SECS) <= now {
+            return true;
+        }
+        step.look_at(after(now, DOUBT_LOOK_SECS));
+        false
+    }
+
     /// An image's error turns into a back-off by the mere passing of time.
     fn watch_image_errors(&self, now: Timestamp, step: &mut Step) {
         for container in self.containers.values() {
@@ -81,7 +99,10 @@ impl PodMachine {
         match outcome {
             ToldOutcome::Done => (self.telling.told, self.telling.told_at) = (sent, Some(now)),
             ToldOutcome::Refused => self.telling.not_before = Some(after(now, REFUSED_RETRY_SECS)),
-            ToldOutcome::Later => self.telling.not_before = Some(after(now, RETRY_SECS)),
+            ToldOutcome::Later => {
+                self.telling.not_before = Some(after(now, RETRY_SECS));
+                self.telling.doubtful_until = Some(after(now, DOUBT_SECS));
+            }
         }
     }
 }

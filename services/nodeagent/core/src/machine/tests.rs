@@ -517,6 +517,43 @@ fn a_refused_write_is_tried_again_until_the_feed_says_that_the_pod_is_gone() {
 }
 
 #[test]
+fn a_write_that_lands_after_its_time_is_set_right_again() {
+    let probe = json!({"exec": {"command": ["x"]}, "failureThreshold": 1});
+    let spec = json!({"containers": [{"name": "web", "image": "i:1", "readinessProbe": probe}]});
+    let mut story = given(spec).settle().probed("web", ProbeKind::Readiness, true).settle();
+    let (node, objects, now) = (story.node.clone(), story.objects.clone(), story.now);
+    let cx = Cx { node: &node, objects: &objects };
+    let answer = |ok: bool| Input::Probed {
+        container: "web".into(),
+        id: "web-0".into(),
+        probe: ProbeKind::Readiness,
+        outcome: if ok { Ok(()) } else { Err("no".into()) },
+    };
+    let told = |step: &Step| {
+        let tells = step.actions.iter().filter_map(|action| match action {
+            Action::Tell { status, .. } => Some(status.clone()),
+            _ => None,
+        });
+        tells.last()
+    };
+    // The container falters; nobody answers the write that says so; it recovers.
+    story.machine.handle(answer(false), now);
+    let faltering = told(&story.machine.step(cx, now)).expect("it is no longer ready");
+    story.machine.handle(Input::Told { outcome: ToldOutcome::Later }, after(now, 15));
+    story.machine.handle(answer(true), after(now, 16));
+    let step = story.machine.step(cx, after(now, 16));
+    if told(&step).is_some() {
+        story.machine.handle(Input::Told { outcome: ToldOutcome::Done }, after(now, 16));
+    }
+    // Then the write lands.
+    let mut pod = Pod::clone(story.machine.pod());
+    pod.status = faltering.into();
+    story.machine.update(Arc::new(pod));
+    let status = told(&story.machine.step(cx, after(now, 30))).expect("the API is told again");
+    assert_eq!(status["containerStatuses"][0]["ready"], true);
+}
+
+#[test]
 fn a_terminal_pod_is_never_started_again() {
     let mut pod = fixtures::pod(web());
     pod.status.phase = Some("Failed".into());
