@@ -31,11 +31,26 @@ pub(crate) async fn play(cluster: &Cluster) -> Result<()> {
     kubectl.run(&format!("kubectl patch deployment web -p '{}'", tolerations()))?;
     roll_out(cluster)?;
     let writers = Writers::start(cluster)?;
-    leaders(cluster).await?;
-    active_ledger(cluster).await?;
+    let mut late = Late::default();
+    leaders(cluster, &mut late).await?;
+    active_ledger(cluster, &mut late).await?;
     one_gateway(cluster).await?;
     one_node(cluster).await?;
-    writers.end(cluster).await
+    writers.end(cluster).await?;
+    ensure!(late.0.is_empty(), "{}", late.0.join("; "));
+    Ok(())
+}
+
+/// What took longer than it may: said at the end, since everything else is worth seeing.
+#[derive(Default)]
+struct Late(Vec<String>);
+
+impl Late {
+    fn note(&mut self, is_late: bool, what: impl Into<String>) {
+        if is_late {
+            self.0.push(what.into());
+        }
+    }
 }
 
 fn tolerations() -> Value {
@@ -52,7 +67,7 @@ fn begin_rollout(cluster: &Cluster, mark: &str) -> Result<()> {
 }
 
 /// Kills what leads the stream, again and again.
-async fn leaders(cluster: &Cluster) -> Result<()> {
+async fn leaders(cluster: &Cluster, late: &mut Late) -> Result<()> {
     let mut times = Vec::new();
     for round in 0..cluster.args.leaders {
         cluster.log.in_step().await?;
@@ -65,17 +80,23 @@ async fn leaders(cluster: &Cluster) -> Result<()> {
         times.push(back);
     }
     let quick = times.iter().filter(|time| **time <= LEADER_MOSTLY).count();
-    ensure!(quick * 10 >= times.len() * 8, "only {quick} of {} were back in time", times.len());
-    ensure!(times.iter().all(|time| *time <= LEADER_ALWAYS), "{times:?}");
+    late.note(
+        quick * 10 < times.len() * 8,
+        format!("without the stream's leader, writes were back within {LEADER_MOSTLY:?} only {quick} times"),
+    );
+    late.note(
+        times.iter().any(|time| *time > LEADER_ALWAYS),
+        format!("and once not within {LEADER_ALWAYS:?}"),
+    );
     cluster.log.in_step().await
 }
 
-async fn active_ledger(cluster: &Cluster) -> Result<()> {
+async fn active_ledger(cluster: &Cluster, late: &mut Late) -> Result<()> {
     begin_rollout(cluster, "ledger")?;
     let active = cluster.log.active_ledger().await?;
     let back = until_written(cluster, || cluster.containers.kill(&active)).await?;
     println!("  {active}, which was active, was killed: writes were back after {}", seconds(back));
-    ensure!(back <= LEDGER, "that took too long");
+    late.note(back > LEDGER, format!("without the active ledger, writes took {} to be back", seconds(back)));
     cluster.containers.start(&active)?;
     roll_out(cluster)
 }
