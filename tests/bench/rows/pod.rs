@@ -88,7 +88,7 @@ struct Raw {
 impl Raw {
     fn of(cluster: &Cluster<'_>) -> Result<Raw> {
         let node: Value = serde_json::from_slice(&fs::read(cluster.data().join("run/node.json"))?)?;
-        let run_dir = node["run_dir"].as_str().context("the node says where it runs")?;
+        let run_dir = node["run-dir"].as_str().context("the node says where it runs")?;
         let logs = cluster.data().join("bare");
         fs::create_dir_all(&logs)?;
         Ok(Raw { containerd: Containerd::at(&Path::new(run_dir).join("containerd.sock")), logs })
