@@ -56,7 +56,7 @@ pub struct Decoded {
 /// # Errors
 /// 400 in upstream's words: no JSON, another kind, a wrong type, or an unknown or repeated field where that is refused.
 pub fn from_json(body: &[u8], resource: &Resource, validation: FieldValidation) -> Result<Decoded, Status> {
-    decode(body, parse::json(body), resource, validation)
+    decode(body, parse::json(body), resource, validation, parse::in_document_order)
 }
 
 /// Decodes a YAML body of a request for `resource`.
@@ -64,7 +64,8 @@ pub fn from_json(body: &[u8], resource: &Resource, validation: FieldValidation) 
 /// # Errors
 /// As [`from_json`].
 pub fn from_yaml(body: &[u8], resource: &Resource, validation: FieldValidation) -> Result<Decoded, Status> {
-    decode(body, parse::yaml(body), resource, validation)
+    // Upstream reads YAML into JSON first, and finds there what is given twice; then it looks at the rest.
+    decode(body, parse::yaml(body), resource, validation, |_, findings| findings)
 }
 
 /// Decodes a JSON or YAML body that is of a type no resource has (DeleteOptions, Scale, Binding, Eviction …), leniently.
@@ -114,6 +115,7 @@ fn decode(
     parsed: Result<Parsed, String>,
     resource: &Resource,
     validation: FieldValidation,
+    order: fn(&[u8], Vec<String>) -> Vec<String>,
 ) -> Result<Decoded, Status> {
     let parsed = parsed.map_err(|why| unrecognized(body, resource, &why))?;
     if !parsed.object.is_object() {
@@ -127,7 +129,10 @@ fn decode(
     let mut object = parsed.object;
     let unknown = shape::conform(&mut object, resource.schema())
         .map_err(|error| cannot_be_handled(resource, &error.to_string()))?;
-    let findings = parsed.repeated.into_iter().chain(unknown).collect();
+    let findings = match (parsed.repeated, unknown) {
+        (repeated, unknown) if repeated.is_empty() || unknown.is_empty() => [repeated, unknown].concat(),
+        (repeated, unknown) => order(body, [repeated, unknown].concat()),
+    };
     settle(object, findings, validation, |_, why| cannot_be_handled(resource, &why))
 }
 

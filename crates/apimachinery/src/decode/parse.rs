@@ -31,17 +31,42 @@ pub(super) fn yaml(body: &[u8]) -> Result<Parsed, String> {
     .map_err(|error| error.to_string())
 }
 
+/// Findings about a JSON text, each of which names its field last and in quotes, in the order in which the text brings
+/// the fields about.
+pub(super) fn in_document_order(body: &[u8], mut findings: Vec<String>) -> Vec<String> {
+    let notes = Notes { trail: Some(RefCell::default()), ..Notes::default() };
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let _ = Node { path: Path::of(""), notes: &notes }.deserialize(&mut reader);
+    let trail = notes.trail.map(RefCell::into_inner).unwrap_or_default();
+    findings.sort_by_key(|finding| {
+        let field = finding.split_once('"').and_then(|(_, rest)| rest.strip_suffix('"'));
+        let mut places = (0..trail.len()).filter(|at| Some(trail[*at].as_str()) == field);
+        // What is given twice is noticed when it comes again.
+        let nth = usize::from(finding.starts_with("duplicate"));
+        places.nth(nth).unwrap_or(trail.len())
+    });
+    findings
+}
+
 fn read<E>(deserialize: impl FnOnce(Node<'_>) -> Result<Value, E>) -> Result<Parsed, E> {
-    let repeated = RefCell::new(Vec::new());
-    let root = Path::of("");
-    let object = deserialize(Node { path: root, repeated: &repeated })?;
-    Ok(Parsed { object, repeated: repeated.into_inner() })
+    let notes = Notes::default();
+    let object = deserialize(Node { path: Path::of(""), notes: &notes })?;
+    Ok(Parsed { object, repeated: notes.repeated.into_inner() })
+}
+
+/// What is noted while reading.
+#[derive(Default)]
+struct Notes {
+    /// `duplicate field "…"`
+    repeated: RefCell<Vec<String>>,
+    /// The path of every field, in the order of the text, if that is asked for.
+    trail: Option<RefCell<Vec<String>>>,
 }
 
 /// A value being read, at its place.
 struct Node<'a> {
     path: Path<'a>,
-    repeated: &'a RefCell<Vec<String>>,
+    notes: &'a Notes,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -99,7 +124,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         while let Some(value) =
-            access.next_element_seed(Node { path: self.path.index(list.len()), repeated: self.repeated })?
+            access.next_element_seed(Node { path: self.path.index(list.len()), notes: self.notes })?
         {
             list.push(value);
         }
@@ -110,9 +135,12 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             let path = self.path.child(&key);
-            let value = access.next_value_seed(Node { path, repeated: self.repeated })?;
+            if let Some(trail) = &self.notes.trail {
+                trail.borrow_mut().push(path.to_string());
+            }
+            let value = access.next_value_seed(Node { path, notes: self.notes })?;
             if map.contains_key(&key) {
-                self.repeated.borrow_mut().push(format!("duplicate field \"{path}\""));
+                self.notes.repeated.borrow_mut().push(format!("duplicate field \"{path}\""));
             }
             map.insert(key, value);
         }
@@ -130,6 +158,23 @@ mod tests {
         let parsed = json(br#"{"spec": {"a": 1, "list": [{"b": 1, "b": 2}], "a": 3}}"#).unwrap();
         assert_eq!(parsed.object, json!({"spec": {"a": 3, "list": [{"b": 2}]}}));
         assert_eq!(parsed.repeated, [r#"duplicate field "spec.list[0].b""#, r#"duplicate field "spec.a""#]);
+    }
+
+    #[test]
+    fn findings_are_told_in_the_order_of_the_text() {
+        let text =
+            br#"{"spec": {"unknown": 1, "list": [{"b": 1, "b": 2, "c": 3}], "unknown2": 1, "b": 1, "b": 2}}"#;
+        let told = |kind: &str, field: &str| format!("{kind} field \"{field}\"");
+        let wanted = [
+            told("unknown", "spec.unknown"),
+            told("duplicate", "spec.list[0].b"),
+            told("unknown", "spec.list[0].c"),
+            told("unknown", "spec.unknown2"),
+            told("duplicate", "spec.b"),
+        ];
+        let mut mixed = wanted.to_vec();
+        mixed.sort();
+        assert_eq!(in_document_order(text, mixed), wanted);
     }
 
     #[test]
