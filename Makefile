@@ -82,6 +82,25 @@ test-compose: compose-up ## Tour that cluster, then kill its parts during rollou
 	cargo build --release --bin compose
 	target/release/compose
 
+.PHONY: test-twins
+test-twins: ## Two active copies of every controller, one lagging: nothing happens twice, and without guards it does
+	@scripts/install test
+	cargo build --release --bin rutter --bin twins
+	target/release/twins --seconds $${SECONDS_EACH:-60} --rutter $(RUTTER)
+	target/release/twins --seconds $${SECONDS_EACH:-60} --rutter $(RUTTER) --guards off
+
+.PHONY: test-stale
+test-stale: ## Write here, read there, READS times (default 10000) while ledgers take over: no read is stale
+	@scripts/install test
+	cargo build --release --bin rutter --bin stale
+	target/release/stale --reads $${READS:-10000} --rutter $(RUTTER)
+
+.PHONY: test-verify
+test-verify: ## EVENTS (default 1000000) of mixed traffic, then every projection against the log, byte for byte
+	@scripts/install test
+	cargo build --release --bin rutter --bin verify
+	target/release/verify --events $${EVENTS:-1000000} --rutter $(RUTTER)
+
 .PHONY: sim
 sim: ## Run the simulator over SEEDS seeds (default 1000)
 	@scripts/install build

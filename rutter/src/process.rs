@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rutter_apimachinery::registry::Registry;
@@ -11,7 +12,7 @@ use rutter_runtime::metrics::Metrics;
 use rutter_runtime::nats::{self, NatsConfig};
 use rutter_runtime::now::Now;
 use rutter_runtime::pki::cluster::ClusterKeys;
-use rutter_runtime::plan::PlanExecutor;
+use rutter_runtime::plan::{Guards, PlanExecutor};
 use rutter_runtime::proposer::{LocalInbox, LocalLedger, Proposer, local};
 use rutter_runtime::roles::Role;
 use rutter_runtime::seal::SealKey;
@@ -36,14 +37,28 @@ pub(crate) struct Ground {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: SealKey,
     pub(crate) metrics: Metrics,
+    pub(crate) guards: Guards,
+}
+
+/// Where a process keeps its view of the log.
+pub(crate) struct Keeping<'a> {
+    pub(crate) projection: &'a Path,
+    /// How much later than it could the view follows.
+    pub(crate) lag: Duration,
+}
+
+impl<'a> From<&'a Path> for Keeping<'a> {
+    fn from(projection: &'a Path) -> Keeping<'a> {
+        Keeping { projection, lag: Duration::ZERO }
+    }
 }
 
 impl Ground {
-    /// Connects as `role`, starts following the log into `projection`, and prepares reading and writing.
+    /// Connects as `role`, starts following the log, and prepares reading and writing.
     pub(crate) async fn lay(
         connection: &NatsConfig,
         role: &Role,
-        projection: &Path,
+        keeping: Keeping<'_>,
         ledger: Ledger,
         seal: SealKey,
         stage: &Stage,
@@ -54,7 +69,7 @@ impl Ground {
             Ledger::Here => Options::with_history(),
             Ledger::Elsewhere => Options::default(),
         };
-        let options = ViewOptions { dir: projection.to_owned(), projection: options };
+        let options = ViewOptions { lag: keeping.lag, ..ViewOptions::new(keeping.projection, options) };
         let view = View::start(stream, options, stage).await?;
         let (local, inbox) = match ledger {
             Ledger::Here => {
@@ -67,7 +82,8 @@ impl Ground {
         let proposer = proposer(&client, local);
         let writer = Writer { view: view.clone(), proposer, now: now.clone() };
         let registry = Arc::new(Registry::builtin());
-        Ok((Ground { client, view, now, writer, registry, seal, metrics: Metrics::new() }, inbox))
+        let (metrics, guards) = (Metrics::new(), Guards::Kept);
+        Ok((Ground { client, view, now, writer, registry, seal, metrics, guards }, inbox))
     }
 
     /// What a gateway works with; `data` carries its streams.
@@ -86,6 +102,7 @@ impl Ground {
     /// An executor of plans in the name of a service.
     pub(crate) fn executor(&self, service: &'static str) -> PlanExecutor {
         PlanExecutor::new(self.writer.clone(), self.registry.clone(), self.seal.clone(), service)
+            .with_guards(self.guards)
     }
 }
 

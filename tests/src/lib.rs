@@ -1,6 +1,13 @@
-//! What tests of the whole share: writers that remember what they were told, and the check of it against history.
+//! What tests of the whole share: writers that remember what they were told, and the check of it against history; and
+//! the tests that run both bounded, with `cargo test`, and at length by themselves.
 
+pub mod apart;
 pub mod check;
+pub mod dice;
+pub mod stale;
+pub mod traffic;
+pub mod twins;
+pub mod wait;
 pub mod writer;
 
 use std::time::Duration;

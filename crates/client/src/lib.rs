@@ -24,6 +24,8 @@ use serde_json::Value;
 pub use kubeconfig::{Credentials, Kubeconfig};
 pub use resource::{Target, percent};
 
+const JSON: &str = "application/json";
+
 /// A connection to the API of one cluster.
 pub struct Client {
     http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -75,25 +77,29 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<T> {
         let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
-        let response = self.send(method, path, body.into()).await?;
-        let bytes = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
-        serde_json::from_slice(&bytes).with_context(|| format!("{path} did not answer in the expected form"))
+        document(path, self.send(method, path, JSON, body.into()).await?).await
+    }
+
+    /// PATCHes: `form` is the media type that says how, such as `application/merge-patch+json`.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, form: &str, patch: &Value) -> Result<T> {
+        let body = serde_json::to_vec(patch)?;
+        document(path, self.send(Method::PATCH, path, form, body.into()).await?).await
     }
 
     /// GETs a stream of JSON documents, one a line, as they come.
     pub async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<Bytes>> + use<>> {
-        let body = self.send(Method::GET, path, Bytes::new()).await?.into_body();
+        let body = self.send(Method::GET, path, JSON, Bytes::new()).await?.into_body();
         let chunks = body
             .into_data_stream()
             .map_err(|error| anyhow::Error::new(error).context("the stream broke off"));
         Ok(split_lines(chunks))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
+    async fn send(&self, method: Method, path: &str, form: &str, body: Bytes) -> Result<Response<Incoming>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.server));
-        request = request.header(ACCEPT, "application/json");
+        request = request.header(ACCEPT, JSON);
         if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json");
+            request = request.header(CONTENT_TYPE, form);
         }
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
@@ -115,6 +121,11 @@ impl Client {
             None => bail!("Error from server ({code}): {}", String::from_utf8_lossy(&bytes)),
         }
     }
+}
+
+async fn document<T: DeserializeOwned>(path: &str, response: Response<Incoming>) -> Result<T> {
+    let bytes = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
+    serde_json::from_slice(&bytes).with_context(|| format!("{path} did not answer in the expected form"))
 }
 
 /// Cuts a stream of chunks into lines without their ends; blank lines are dropped.

@@ -63,15 +63,16 @@ pub fn drafts<D: Desk>(
     user: &str,
     now: Timestamp,
 ) -> Result<Vec<Drafted>, D::Refusal> {
-    let mut page = Page { desk, user, now, drafted: Vec::new(), places: HashMap::new() };
+    let mut page = Page::new(user, now);
     for intent in intents {
-        page.carry_out(intent)?;
+        page.carry_out(desk, intent)?;
     }
-    Ok(page.drafted)
+    Ok(page.finish())
 }
 
-struct Page<'a, D> {
-    desk: &'a mut D,
+/// What a plan has come to so far: for those who carry out its intents one by one.
+#[derive(Debug)]
+pub struct Page<'a> {
     user: &'a str,
     now: Timestamp,
     /// In the order of the intents.
@@ -79,47 +80,67 @@ struct Page<'a, D> {
     places: HashMap<Key, usize>,
 }
 
-impl<D: Desk> Page<'_, D> {
-    fn carry_out(&mut self, intent: &Intent) -> Result<(), D::Refusal> {
+impl<'a> Page<'a> {
+    /// An empty one, in the name of `user`.
+    pub fn new(user: &'a str, now: Timestamp) -> Page<'a> {
+        Page { user, now, drafted: Vec::new(), places: HashMap::new() }
+    }
+
+    /// What the intents came to.
+    pub fn finish(self) -> Vec<Drafted> {
+        self.drafted
+    }
+
+    /// Carries out the next intent.
+    ///
+    /// # Errors
+    /// Why not; the page is of no more use then.
+    pub fn carry_out<D: Desk>(&mut self, desk: &mut D, intent: &Intent) -> Result<(), D::Refusal> {
         match intent {
-            Intent::Create { object } => self.birth(object.clone()),
+            Intent::Create { object } => self.birth(desk, object.clone()),
             Intent::Merge { key, expect, patch, subresource } => {
-                let before = self.standing(key, *expect)?;
+                let before = self.standing(desk, key, *expect)?;
                 let mut after = before.clone();
                 json_patch::merge(&mut after, patch);
-                self.change(before, after, *subresource)
+                self.change(desk, before, after, *subresource)
             }
             Intent::Replace { key, expect, object, subresource } => {
-                let before = self.standing(key, *expect)?;
-                self.change(before, object.clone(), *subresource)
+                let before = self.standing(desk, key, *expect)?;
+                self.change(desk, before, object.clone(), *subresource)
             }
             Intent::Delete { key, expect, uid, grace_seconds, propagation } => {
-                let before = self.standing(key, *expect)?;
-                self.death(before, &options(uid.clone(), *grace_seconds, *propagation))
+                let before = self.standing(desk, key, *expect)?;
+                self.death(desk, before, &options(uid.clone(), *grace_seconds, *propagation))
             }
         }
     }
 
-    fn birth(&mut self, mut object: Value) -> Result<(), D::Refusal> {
-        let resource = self.desk.resource_of(&object)?;
-        self.desk.admit(&resource, &mut object)?;
+    fn birth<D: Desk>(&mut self, desk: &mut D, mut object: Value) -> Result<(), D::Refusal> {
+        let resource = desk.resource_of(&object)?;
+        desk.admit(&resource, &mut object)?;
         let namespace = text(&object, "/metadata/namespace").to_owned();
-        let uid = self.desk.uid();
+        let uid = desk.uid();
         let draft = write::create(&resource, "", object, &self.cx(&namespace, "", uid))?;
         self.enter(resource, Value::Null, Some(draft));
         Ok(())
     }
 
-    fn change(&mut self, before: Value, after: Value, subresource: Option<&str>) -> Result<(), D::Refusal> {
-        let resource = self.desk.resource_of(&before)?;
+    fn change<D: Desk>(
+        &mut self,
+        desk: &D,
+        before: Value,
+        after: Value,
+        subresource: Option<&str>,
+    ) -> Result<(), D::Refusal> {
+        let resource = desk.resource_of(&before)?;
         let draft =
             write::update(&resource, subresource.unwrap_or(""), &before, after, &self.cx_of(&before))?;
         self.enter(resource, before, draft);
         Ok(())
     }
 
-    fn death(&mut self, before: Value, options: &DeleteOptions) -> Result<(), D::Refusal> {
-        let resource = self.desk.resource_of(&before)?;
+    fn death<D: Desk>(&mut self, desk: &D, before: Value, options: &DeleteOptions) -> Result<(), D::Refusal> {
+        let resource = desk.resource_of(&before)?;
         let draft = match write::delete(&resource, &before, options, &self.cx_of(&before))? {
             Deletion::Removed(draft) | Deletion::Marked(draft) => Some(draft),
             Deletion::Pending(_) => None,
@@ -129,10 +150,10 @@ impl<D: Desk> Page<'_, D> {
     }
 
     /// The object as the desk has it, or as this plan has already written it.
-    fn standing(&mut self, key: &Key, expect: Revision) -> Result<Value, D::Refusal> {
+    fn standing<D: Desk>(&self, desk: &mut D, key: &Key, expect: Revision) -> Result<Value, D::Refusal> {
         match self.places.get(key) {
             Some(place) => Ok(self.drafted[*place].standing()),
-            None => self.desk.standing(key, expect),
+            None => desk.standing(key, expect),
         }
     }
 

@@ -46,6 +46,16 @@ pub struct PlanExecutor {
     seal: SealKey,
     admission: Option<Arc<dyn Admission>>,
     service: &'static str,
+    guards: Guards,
+}
+
+/// Whether commits demand that what their plans took for granted still holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guards {
+    #[default]
+    Kept,
+    /// For the tests that show what guards are for: nodes get overcommitted, pods are born twice.
+    Dropped,
 }
 
 /// Why a plan did not become a commit.
@@ -85,13 +95,20 @@ impl PlanExecutor {
         seal: SealKey,
         service: &'static str,
     ) -> PlanExecutor {
-        PlanExecutor { writer, registry, seal, admission: None, service }
+        PlanExecutor { writer, registry, seal, admission: None, service, guards: Guards::Kept }
     }
 
     /// With rules for new objects beyond those of their kinds.
     #[must_use]
     pub fn with_admission(mut self, admission: Arc<dyn Admission>) -> PlanExecutor {
         self.admission = Some(admission);
+        self
+    }
+
+    /// Without the guards, for the tests that show what they are for.
+    #[must_use]
+    pub fn with_guards(mut self, guards: Guards) -> PlanExecutor {
+        self.guards = guards;
         self
     }
 
@@ -148,6 +165,9 @@ impl PlanExecutor {
             drafted.into_iter().map(|drafted| self.rest(drafted)).collect::<Result<_, _>>()?;
         if events.is_empty() {
             return Ok(Decision::Nothing);
+        }
+        if self.guards == Guards::Dropped {
+            guards.clear();
         }
         let letterhead = Letterhead {
             actor: Actor { user: controller.to_owned(), groups: Vec::new(), via: self.service.to_owned() },

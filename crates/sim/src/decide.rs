@@ -1,12 +1,13 @@
 //! From intents to a commit: through the same rules of the API that a person's request passes, on the view of the
 //! process that writes.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rutter_apimachinery::registry::{Registry, Resource};
-use rutter_apimachinery::write::{self, DeleteOptions, Deletion, Preconditions, WriteCx};
-use rutter_controller::{Intent, Propagation, read};
-use rutter_schemas::{Actor, Commit, CommitHeader, Event, Expect, Key, Revision, Scope};
+use rutter_apimachinery::status::Status;
+use rutter_controller::draft::{self, Page};
+use rutter_controller::{Intent, read};
+use rutter_schemas::{Actor, Commit, CommitHeader, Event, Expect, Key, Revision, Scope, Uuid};
 use serde_json::{Value, json};
 
 use crate::model::Model;
@@ -57,28 +58,17 @@ pub fn decide(cx: &Cx<'_>, purpose: &Purpose, rng: &mut Rng) -> Result<Option<Co
             via: "controllers",
         },
     };
-    let mut events: Vec<Event> = Vec::with_capacity(draft.intents.len());
-    for intent in std::mem::take(&mut draft.intents) {
-        let Some(event) = event(cx, &mut draft, &intent, &events, rng)? else { continue };
-        record(&mut events, event);
+    let mut page = Page::new(&draft.user, cx.now.stamp());
+    let mut desk = Desk { model: cx.model, guards: &mut draft.guards, uid: Uuid::nil() };
+    for intent in &draft.intents {
+        desk.uid = rng.uuid();
+        page.carry_out(&mut desk, intent)?;
     }
+    let mut events: Vec<Event> = page.finish().into_iter().map(|drafted| drafted.draft.event).collect();
     if cx.mutant == Some(Mutant::MissingTouch) {
         events.iter_mut().for_each(|event| event.touches.clear());
     }
     Ok((!events.is_empty()).then(|| commit(cx, draft, events, rng)))
-}
-
-/// Several intents on one object become one event: what the last made of it, touching what any did.
-fn record(events: &mut Vec<Event>, mut event: Event) {
-    let Some(earlier) = events.iter().position(|earlier| earlier.object.key() == event.object.key()) else {
-        return events.push(event);
-    };
-    let earlier = &mut events[earlier];
-    let more: Vec<Scope> =
-        earlier.touches.iter().filter(|scope| !event.touches.contains(scope)).cloned().collect();
-    event.touches.extend(more);
-    event.prior = earlier.prior;
-    *earlier = event;
 }
 
 fn commit(cx: &Cx<'_>, draft: Draft, events: Vec<Event>, rng: &mut Rng) -> Commit {
@@ -98,128 +88,59 @@ fn commit(cx: &Cx<'_>, draft: Draft, events: Vec<Event>, rng: &mut Rng) -> Commi
     Commit { header, events }
 }
 
-fn event(
-    cx: &Cx<'_>,
-    draft: &mut Draft,
-    intent: &Intent,
-    earlier: &[Event],
-    rng: &mut Rng,
-) -> Result<Option<Event>, Refusal> {
-    let uid = rng.uuid();
-    let by = |namespace, name, user| WriteCx {
-        now: cx.now.stamp(),
-        uid,
-        namespace,
-        name,
-        user,
-        field_manager: user,
-    };
-    let user = draft.user.clone();
-    let standing = |key: &Key, expect| standing(cx.model, earlier, key, expect);
-    match intent {
-        Intent::Create { object } => {
-            let namespace = read::text(object, "/metadata/namespace").to_owned();
-            if !namespace.is_empty() {
-                draft.guards.push(Scope::ns_life(&namespace));
-            }
-            let resource = resource_of(object)?;
-            let made =
-                write::create(resource, "", object.clone(), &by(&namespace, "", &user)).map_err(denied)?;
-            match cx.model.get(&made.event.object.key()) {
-                Some(there) => Err(Refusal::Stale(there.revision)),
-                None => Ok(Some(made.event)),
-            }
+/// Where intents are drafted: on the view of the process that writes.
+struct Desk<'a> {
+    model: &'a Model,
+    /// Of the commit; births add theirs.
+    guards: &'a mut Vec<Scope>,
+    /// For what the next intent makes.
+    uid: Uuid,
+}
+
+impl draft::Desk for Desk<'_> {
+    type Refusal = Refusal;
+
+    fn resource_of(&self, object: &Value) -> Result<Arc<Resource>, Refusal> {
+        let (api_version, kind) = (read::text(object, "/apiVersion"), read::text(object, "/kind"));
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let found = registry().by_kind(group, version, kind);
+        found.ok_or_else(|| Refusal::Denied(format!("{api_version} {kind} is not served")))
+    }
+
+    fn standing(&mut self, key: &Key, expect: Revision) -> Result<Value, Refusal> {
+        let Some(fact) = self.model.get(key) else { return Err(Refusal::Stale(self.model.revision)) };
+        if fact.revision != expect {
+            return Err(Refusal::Stale(fact.revision));
         }
-        Intent::Merge { key, expect, patch, subresource } => {
-            let before = standing(key, *expect)?;
-            let mut after = before.clone();
-            merge(&mut after, patch);
-            change(&before, after, subresource.unwrap_or(""), &by(&key.namespace, &key.name, &user))
+        let mut object = fact.object().clone();
+        object["metadata"]["resourceVersion"] = json!(fact.revision.to_string());
+        Ok(object)
+    }
+
+    fn admit(&mut self, resource: &Resource, object: &mut Value) -> Result<(), Refusal> {
+        let (namespace, name) =
+            (read::text(object, "/metadata/namespace"), read::text(object, "/metadata/name"));
+        if !namespace.is_empty() {
+            self.guards.push(Scope::ns_life(namespace));
         }
-        Intent::Replace { key, expect, object, subresource } => {
-            let before = standing(key, *expect)?;
-            change(&before, object.clone(), subresource.unwrap_or(""), &by(&key.namespace, &key.name, &user))
+        match self.model.get(&Key::new(&resource.group, &resource.plural, namespace, name)) {
+            Some(there) => Err(Refusal::Stale(there.revision)),
+            None => Ok(()),
         }
-        Intent::Delete { key, expect, uid: wanted, grace_seconds, propagation } => {
-            let before = standing(key, *expect)?;
-            let options = options(wanted.clone(), *grace_seconds, *propagation);
-            let by = by(&key.namespace, &key.name, &user);
-            match write::delete(resource_of(&before)?, &before, &options, &by).map_err(denied)? {
-                Deletion::Removed(draft) | Deletion::Marked(draft) => Ok(Some(draft.event)),
-                Deletion::Pending(_) => Ok(None),
-            }
-        }
+    }
+
+    fn uid(&mut self) -> Uuid {
+        self.uid
     }
 }
 
-fn change(
-    before: &Value,
-    after: Value,
-    subresource: &str,
-    cx: &WriteCx<'_>,
-) -> Result<Option<Event>, Refusal> {
-    let changed = write::update(resource_of(before)?, subresource, before, after, cx).map_err(denied)?;
-    Ok(changed.map(|draft| draft.event))
-}
-
-/// The object as the API serves it, if it is still as expected, and as this commit has changed it so far.
-fn standing(model: &Model, earlier: &[Event], key: &Key, expect: Revision) -> Result<Value, Refusal> {
-    let Some(fact) = model.get(key) else { return Err(Refusal::Stale(model.revision)) };
-    if fact.revision != expect {
-        return Err(Refusal::Stale(fact.revision));
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Refusal {
+        Refusal::Denied(status.message)
     }
-    let changed = earlier.iter().find(|event| event.object.key() == *key);
-    let changed = changed.and_then(|event| serde_json::from_str(event.state.get()).ok());
-    let mut object: Value = changed.unwrap_or_else(|| fact.object().clone());
-    object["metadata"]["resourceVersion"] = json!(fact.revision.to_string());
-    Ok(object)
 }
 
 fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     REGISTRY.get_or_init(Registry::builtin)
-}
-
-fn resource_of(object: &Value) -> Result<&'static Resource, Refusal> {
-    let (api_version, kind) = (read::text(object, "/apiVersion"), read::text(object, "/kind"));
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let found =
-        registry().resources().iter().find(|r| (&*r.group, &*r.version, &*r.kind) == (group, version, kind));
-    found
-        .map(|resource| &**resource)
-        .ok_or_else(|| Refusal::Denied(format!("{api_version} {kind} is not served")))
-}
-
-fn denied(status: rutter_apimachinery::status::Status) -> Refusal {
-    Refusal::Denied(status.message)
-}
-
-fn options(uid: Option<String>, grace: Option<i64>, propagation: Option<Propagation>) -> DeleteOptions {
-    DeleteOptions {
-        grace_period_seconds: grace,
-        preconditions: Preconditions { uid, resource_version: None },
-        propagation_policy: propagation.map(|propagation| match propagation {
-            Propagation::Background => write::Propagation::Background,
-            Propagation::Foreground => write::Propagation::Foreground,
-            Propagation::Orphan => write::Propagation::Orphan,
-        }),
-        ..DeleteOptions::default()
-    }
-}
-
-/// RFC 7396.
-pub fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (name, value) in fields {
-        match (value.is_null(), target.as_object_mut()) {
-            (true, Some(map)) => drop(map.remove(name)),
-            _ => merge(&mut target[name.as_str()], value),
-        }
-    }
 }

@@ -151,9 +151,9 @@ impl World {
         if !process.up {
             return;
         }
-        let (to, last) = (process.life, self.stream.last());
+        let (to, stands) = (process.life, self.stream.first()..=self.stream.last());
         for (when, sequence) in
-            process.subscription.due(self.now, last, process.lag, &self.weather, &mut self.rng)
+            process.subscription.due(self.now, stands, process.lag, &self.weather, &mut self.rng)
         {
             self.agenda.at(when, Happening::Deliver { to, sequence });
         }

@@ -47,6 +47,8 @@ pub enum Accepted {
 pub struct Stream {
     entries: Vec<Entry>,
     committed: usize,
+    /// Frames below were taken away.
+    purged: u64,
     /// Sequences whose quorum is reached while an earlier one's is not.
     early: BTreeSet<u64>,
     /// The disk takes nothing more.
@@ -61,9 +63,19 @@ impl Stream {
         self.committed as u64
     }
 
+    /// The first sequence that still stands, or will.
+    pub fn first(&self) -> u64 {
+        self.purged.max(1)
+    }
+
     /// A committed entry; sequences count from 1.
     pub fn read(&self, sequence: u64) -> Option<&Entry> {
-        if sequence > self.last() { None } else { self.entry(sequence) }
+        if (self.first()..=self.last()).contains(&sequence) { self.entry(sequence) } else { None }
+    }
+
+    /// Takes away what stands below a sequence; the others keep theirs.
+    pub fn purge(&mut self, below: u64) {
+        self.purged = self.purged.max(below.min(self.last() + 1));
     }
 
     /// An entry, committed or not.

@@ -1,6 +1,8 @@
 //! A consumer of the stream: ordered, at least once, each delivery at its time; now and then a frame comes again, and
 //! now and then the consumer is moved up and a frame doesn't come at all.
 
+use std::ops::RangeInclusive;
+
 use crate::rng::Rng;
 use crate::time::Time;
 use crate::weather::Weather;
@@ -23,13 +25,15 @@ impl Subscription {
     pub fn due(
         &mut self,
         now: Time,
-        last: u64,
+        stands: RangeInclusive<u64>,
         lag: Time,
         weather: &Weather,
         rng: &mut Rng,
     ) -> Vec<(Time, u64)> {
         let mut deliveries = Vec::new();
-        while self.sent < last {
+        // Who asks for what is gone is moved up, and not told.
+        self.sent = self.sent.max(stands.start() - 1);
+        while self.sent < *stands.end() {
             self.sent += 1;
             if weather.skips(rng) {
                 continue;

@@ -6,7 +6,7 @@ use rutter_controller::Intent;
 use rutter_schemas::Key;
 use serde_json::{Value, json};
 
-use crate::decide::{Draft, Refusal, merge};
+use crate::decide::{Draft, Refusal};
 use crate::model::Model;
 use crate::rng::Rng;
 
@@ -183,7 +183,7 @@ fn put(model: &Model, name: &str, patch: Value) -> Option<Intent> {
     }
     let mut object =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}});
-    merge(&mut object, &patch);
+    json_patch::merge(&mut object, &patch);
     Some(Intent::Create { object })
 }
 

@@ -18,7 +18,7 @@ use rutter_runtime::telemetry::{self, Form};
 
 use super::args::{CommonArgs, LedgerCommand};
 use super::{ControllerArgs, GatewayArgs, LedgerArgs, NodeagentArgs, controllers, lifeline, node};
-use crate::process::{Ground, Ledger as LedgerPlace};
+use crate::process::{Ground, Keeping, Ledger as LedgerPlace};
 use crate::up::{Home, Runtime, hold, write_kubeconfig};
 
 /// How long to wait for a broker that is only starting.
@@ -78,7 +78,7 @@ where
 }
 
 /// Lays the ground for a service that follows and writes, once the log is there.
-async fn ground(common: &CommonArgs, role: &Role, shutdown: &mut Shutdown) -> Result<Ground> {
+async fn ground(common: &CommonArgs, role: &Role, lag: Duration, shutdown: &mut Shutdown) -> Result<Ground> {
     let config = super::connection(&common.nats, common.nats_creds.as_deref(), common.nats_ca.as_deref())?;
     let waiting = client(common, role).await?;
     patiently("the log", async || LogStream::open(waiting.clone()).await).await?;
@@ -86,7 +86,8 @@ async fn ground(common: &CommonArgs, role: &Role, shutdown: &mut Shutdown) -> Re
     let seal = SealKey::open(&common.key_file)?;
     let stage = shutdown.stage("log");
     let projection = common.data.join("projection");
-    let (ground, _) = Ground::lay(&config, role, &projection, LedgerPlace::Elsewhere, seal, &stage).await?;
+    let keeping = Keeping { projection: &projection, lag };
+    let (ground, _) = Ground::lay(&config, role, keeping, LedgerPlace::Elsewhere, seal, &stage).await?;
     super::check_log(&ground.view).await?;
     ground.view.ready().await?;
     Ok(ground)
@@ -94,9 +95,10 @@ async fn ground(common: &CommonArgs, role: &Role, shutdown: &mut Shutdown) -> Re
 
 /// `rutter gateway`
 pub(crate) async fn gateway(args: GatewayArgs) -> Result<()> {
-    let common = args.common.clone();
-    run("gateway", &common, Metrics::new(), async |shutdown| {
-        let ground = ground(&args.common, &Role::Gateway, shutdown).await?;
+    let (common, metrics) = (args.common.clone(), Metrics::new());
+    run("gateway", &common, metrics.clone(), async |shutdown| {
+        let ground = ground(&args.common, &Role::Gateway, Duration::ZERO, shutdown).await?;
+        let ground = Ground { metrics, ..ground };
         let keys = cluster::ensure(&ground.writer, &ground.registry, &ground.seal).await?;
         let data = client(&args.common, &Role::Gateway).await?;
         let config = rutter_gateway::Config {
@@ -130,8 +132,8 @@ pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
     if let Some(LedgerCommand::Verify { cluster }) = &args.command {
         return super::verify::verify(&args.common, cluster.as_deref()).await;
     }
-    let common = args.common.clone();
-    run("ledger", &common, Metrics::new(), async |shutdown| {
+    let (common, metrics) = (args.common.clone(), Metrics::new());
+    run("ledger", &common, metrics.clone(), async |shutdown| {
         let client = client(&args.common, &Role::Ledger).await?;
         let replicas = if args.replicas == "3" { Replicas::Three } else { Replicas::One };
         let max_bytes = args.max_log_bytes.unwrap_or(args.max_log_gib << 30);
@@ -149,8 +151,11 @@ pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
         let seal = SealKey::from_bytes(&[0; 32]);
         let projection = args.common.data.join("projection");
         let (ground, inbox) =
-            Ground::lay(&config, &Role::Ledger, &projection, LedgerPlace::Here, seal, &log).await?;
-        super::check_log(&ground.view).await?;
+            Ground::lay(&config, &Role::Ledger, projection.as_path().into(), LedgerPlace::Here, seal, &log)
+                .await?;
+        if !args.new_incarnation {
+            super::check_log(&ground.view).await?;
+        }
         let config = LedgerConfig {
             name: args.name.clone().map_or_else(super::host_name, Ok)?,
             proving: if replicas == Replicas::One { Proving::Asked } else { Proving::Framed },
@@ -163,7 +168,7 @@ pub(crate) async fn ledger(args: LedgerArgs) -> Result<()> {
             stream,
             local: inbox.context("a ledger here has an inbox")?,
             view: ground.view.clone(),
-            metrics: ground.metrics.clone(),
+            metrics,
         };
         let ledger = Ledger::start(config, parts, &shutdown.stage("ledger")).await?;
         let end = shutdown.trigger();
@@ -194,9 +199,11 @@ pub(crate) async fn autoscaler(args: ControllerArgs) -> Result<()> {
 }
 
 async fn controller(name: &'static str, role: Role, args: ControllerArgs) -> Result<()> {
-    let common = args.common.clone();
-    run(name, &common, Metrics::new(), async |shutdown| {
-        let ground = ground(&args.common, &role, shutdown).await?;
+    let (common, metrics) = (args.common.clone(), Metrics::new());
+    run(name, &common, metrics.clone(), async |shutdown| {
+        let faults = args.faults.check()?;
+        let ground = ground(&args.common, &role, faults.lag, shutdown).await?;
+        let ground = Ground { metrics, guards: faults.guards, ..ground };
         let standby: Standby = args.standby.into();
         let client = client(&args.common, &role).await?;
         controllers::start_one(&role, &ground, client, standby, &shutdown.stage(name)).await

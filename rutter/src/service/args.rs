@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use rutter_runtime::standby::Standby;
 
+use super::faults::FaultArgs;
+
 /// How to reach NATS, and where to keep what can be rebuilt.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
@@ -129,6 +131,8 @@ pub(crate) struct ControllerArgs {
     /// What a second copy does
     #[arg(long, value_enum, default_value_t)]
     pub(crate) standby: StandbyArg,
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
 }
 
 #[derive(Args)]

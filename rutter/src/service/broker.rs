@@ -38,6 +38,9 @@ pub(crate) struct BrokerArgs {
     /// A node to make credentials for; once for each
     #[arg(long = "node", value_name = "NAME")]
     pub(crate) nodes: Vec<String>,
+    /// A process that plays many nodes, by the name they begin with; for trying out and for tests
+    #[arg(long = "simulation", hide = true, value_name = "NAME")]
+    pub(crate) simulations: Vec<String>,
     /// Where each server keeps its part of the log [default: DIR/<server>/store]
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
@@ -53,7 +56,7 @@ pub(crate) struct BrokerArgs {
 }
 
 pub(crate) fn setup(args: &BrokerArgs) -> Result<()> {
-    args.names.iter().chain(&args.nodes).try_for_each(|name| check(name))?;
+    args.names.iter().chain(&args.nodes).chain(&args.simulations).try_for_each(|name| check(name))?;
     let dir = std::path::absolute(&args.dir)?;
     let keys = dir.join("keys");
     let (authority, ca) = (Authority::open(&keys)?, LocalCa::open(&keys)?);
@@ -66,7 +69,9 @@ pub(crate) fn setup(args: &BrokerArgs) -> Result<()> {
     }
     let services = Role::SERVICES.into_iter().map(|role| (role.to_string(), role));
     let nodes = args.nodes.iter().map(|name| (format!("node-{name}"), Role::Node(name.clone())));
-    for (name, role) in services.chain(nodes) {
+    let played = args.simulations.iter();
+    let played = played.map(|name| (format!("simulation-{name}"), Role::Simulation(name.clone())));
+    for (name, role) in services.chain(nodes).chain(played) {
         print::line(&credentials(&authority, &dir.join("creds"), &name, &role)?.display().to_string())?;
     }
     Ok(())
@@ -118,6 +123,7 @@ mod tests {
             names: names.iter().map(|&name| name.to_owned()).collect(),
             also: Vec::new(),
             nodes: vec!["worker".to_owned()],
+            simulations: Vec::new(),
             store: None,
             max_store_gib: 1,
             port: 4222,

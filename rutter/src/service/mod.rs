@@ -4,6 +4,7 @@ mod alone;
 mod args;
 mod broker;
 mod controllers;
+mod faults;
 mod join;
 mod lifeline;
 pub(crate) mod node;

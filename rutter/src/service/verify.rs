@@ -53,7 +53,9 @@ async fn stopped(dir: &Path) -> Result<()> {
 async fn running(common: &CommonArgs) -> Result<()> {
     let connection =
         super::connection(&common.nats, common.nats_creds.as_deref(), common.nats_ca.as_deref())?;
-    against(&connection, &Role::Ledger, &common.data.join("projection"), &std::env::temp_dir()).await
+    // Beside what is compared, a copy of it costs nothing.
+    let room = if common.data.is_dir() { common.data.clone() } else { std::env::temp_dir() };
+    against(&connection, &Role::Ledger, &common.data.join("projection"), &room).await
 }
 
 /// Verifies the log of a connection and the projection in a directory; works in a directory of its own below `room`.

@@ -59,10 +59,18 @@ async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut S
     let stream = ensure_stream(args, home, &broker).await?;
     let seal = SealKey::open(&home.cluster_key())?;
     let gateway_connection = broker.connection(args, &Role::Gateway)?;
-    let (ground, inbox) =
-        Ground::lay(&gateway_connection, &Role::Gateway, &home.projection(), LedgerPlace::Here, seal, &log)
-            .await?;
-    service::check_log(&ground.view).await?;
+    let (ground, inbox) = Ground::lay(
+        &gateway_connection,
+        &Role::Gateway,
+        home.projection().as_path().into(),
+        LedgerPlace::Here,
+        seal,
+        &log,
+    )
+    .await?;
+    if !args.new_incarnation {
+        service::check_log(&ground.view).await?;
+    }
 
     let leading = shutdown.stage("ledger");
     let config = LedgerConfig {
@@ -81,6 +89,10 @@ async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut S
     };
     let ledger = Ledger::start(config, parts, &leading).await?;
     leads(ledger.state()).await?;
+    if args.new_incarnation {
+        // What was kept of the lost end is thrown away first.
+        ground.view.fit(tokio::time::Instant::now() + LEADING).await?;
+    }
     ground.view.ready().await?;
     let end = shutdown.trigger();
     tokio::spawn(async move {

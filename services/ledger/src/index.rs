@@ -15,20 +15,30 @@ use rutter_schemas::{FrameText, Hash};
 
 use crate::{LedgerConfig, LedgerError};
 
+/// A sequencer to go on with.
+pub(crate) struct Opened {
+    pub(crate) sequencer: Sequencer,
+    /// The incarnation that the saved one was in, also where that is of no more use.
+    pub(crate) incarnation: u32,
+}
+
 /// The sequencer where it was saved, or before the first frame.
 pub(crate) async fn open(
     config: &LedgerConfig,
     settings: Settings,
     stream: &LogStream,
-) -> Result<Sequencer, LedgerError> {
-    let Some(sequencer) = load(&config.index, settings.clone())? else { return Ok(Sequencer::new(settings)) };
+) -> Result<Opened, LedgerError> {
+    let Some(sequencer) = load(&config.index, settings.clone())? else {
+        return Ok(Opened { sequencer: Sequencer::new(settings), incarnation: 0 });
+    };
     let cursor = sequencer.cursor();
+    let incarnation = cursor.incarnation;
     if holds(stream, &cursor).await? {
-        return Ok(sequencer);
+        return Ok(Opened { sequencer, incarnation });
     }
     if config.new_incarnation || made_anew(stream, &cursor).await? {
         tracing::warn!(sequence = cursor.sequence, "the log was made anew: replaying all of it");
-        return Ok(Sequencer::new(settings));
+        return Ok(Opened { sequencer: Sequencer::new(settings), incarnation });
     }
     Err(LedgerError::LostTail { sequence: cursor.sequence })
 }

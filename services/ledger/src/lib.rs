@@ -7,6 +7,7 @@
 mod counters;
 mod driver;
 pub mod history;
+mod incarnation;
 mod index;
 mod leadership;
 mod live;
@@ -77,7 +78,7 @@ pub enum LedgerError {
     Log(#[source] FollowError),
     #[error(
         "the log no longer holds frame {sequence}, which was acknowledged: it lost its tail or was restored. \
-         Bring the right one back, or accept the loss with `rutter ledger new-incarnation`"
+         Bring the right one back, or accept the loss with --new-incarnation"
     )]
     LostTail { sequence: u64 },
     #[error("the sequencer's index can't be kept in {path}")]
@@ -107,9 +108,9 @@ impl Ledger {
     /// [`LedgerError`] when the log is not the one that the saved index belongs to, or can't be reached.
     pub async fn start(config: LedgerConfig, parts: Parts, stage: &Stage) -> Result<Ledger, LedgerError> {
         let settings = Settings::new(&config.name, config.proving);
-        let sequencer = index::open(&config, settings, &parts.stream).await?;
+        let opened = index::open(&config, settings, &parts.stream).await?;
         let client = parts.stream.client().clone();
-        let driver = driver::Driver::start(config, sequencer, parts).await?;
+        let driver = driver::Driver::start(config, opened, parts).await?;
         let state = driver.state();
         let view = driver.view();
         history::serve(client.clone(), view.clone(), stage).await?;

@@ -108,7 +108,7 @@ impl Ours {
         let stage = shutdown.stage("ledger");
         let stream = broker.stream().await?;
         let client = stream.client().clone();
-        let options = ViewOptions { dir: dir.join("view"), projection: Options::with_history() };
+        let options = ViewOptions::new(dir.join("view"), Options::with_history());
         let view = View::start(stream.clone(), options, &stage).await?;
         let (way_in, inbox) = local();
         let parts = Parts { stream, local: inbox, view, metrics: Metrics::new() };

@@ -72,7 +72,7 @@ async fn consume(stream: &LogStream, frames: u64) -> Duration {
 async fn replay(stream: &LogStream, dir: &Path, options: Options) -> Result<Duration> {
     let mut shutdown = Shutdown::new();
     let began = Instant::now();
-    let options = ViewOptions { dir: dir.to_path_buf(), projection: options };
+    let options = ViewOptions::new(dir, options);
     let view = View::start(stream.clone(), options, &shutdown.stage("view")).await?;
     view.ready().await.context("the view")?;
     let took = began.elapsed();

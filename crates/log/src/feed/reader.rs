@@ -51,6 +51,12 @@ impl Reader {
         FeedSync { feed: self.feed, cursor: self.cursor }
     }
 
+    /// The question of [`Reader::ask`] could not be sent: the next step asks again.
+    pub fn not_asked(&mut self) {
+        self.syncing = false;
+        self.kept.clear();
+    }
+
     /// A live step.
     pub fn live(&mut self, message: FeedMessage) -> Heard {
         if self.syncing {

@@ -18,6 +18,8 @@ use futures::{FutureExt, StreamExt};
 use rutter_schemas::subjects;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::late::Late;
+
 /// Between two attempts to subscribe.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often to look whether the connection was a new one.
@@ -39,6 +41,13 @@ pub enum Delivery {
 ///                               └──────pause───▶ Paused
 /// ```
 pub struct Follow {
+    source: Source,
+    /// Only where somebody asked for it.
+    late: Option<Late>,
+}
+
+/// What the stream delivers, as it does.
+struct Source {
     client: Client,
     next: u64,
     stage: Stage,
@@ -61,17 +70,62 @@ struct Running {
 
 impl std::fmt::Debug for Follow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Follow(from {})", self.next)
+        write!(f, "Follow(from {})", self.source.next)
     }
 }
 
 impl Follow {
     pub(super) fn new(client: Client, sequence: u64) -> Follow {
-        Follow { client, next: sequence.max(1), stage: Stage::Idle }
+        let source = Source { client, next: sequence.max(1), stage: Stage::Idle };
+        Follow { source, late: None }
+    }
+
+    /// Brings everything later by `lag`: for tests that need a slow follower.
+    #[must_use]
+    pub fn lagging(self, lag: Duration) -> Follow {
+        Follow { late: (!lag.is_zero()).then(|| Late::new(lag)), ..self }
     }
 
     /// What comes next; waits as long as it takes. Losing the returned future loses nothing.
     pub async fn next(&mut self) -> Delivery {
+        let Some(late) = &mut self.late else { return self.source.next().await };
+        loop {
+            let has_room = late.has_room();
+            tokio::select! {
+                delivery = late.due() => return delivery,
+                delivery = self.source.next(), if has_room => late.hold(delivery),
+            }
+        }
+    }
+
+    /// Follows from another sequence.
+    pub fn restart(&mut self, sequence: u64) {
+        self.leave_for(Stage::Idle);
+        self.source.next = sequence.max(1);
+    }
+
+    /// Follows from `sequence` if it was paused.
+    pub fn resume(&mut self, sequence: u64) {
+        if matches!(self.source.stage, Stage::Paused) {
+            self.restart(sequence);
+        }
+    }
+
+    /// Brings nothing until [`Follow::resume`]: frames come another way.
+    pub fn pause(&mut self) {
+        self.leave_for(Stage::Paused);
+    }
+
+    fn leave_for(&mut self, stage: Stage) {
+        self.source.stage = stage;
+        if let Some(late) = &mut self.late {
+            late.forget();
+        }
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> Delivery {
         loop {
             match &mut self.stage {
                 Stage::Paused => pending().await,
@@ -94,24 +148,6 @@ impl Follow {
                 },
             }
         }
-    }
-
-    /// Follows from another sequence.
-    pub fn restart(&mut self, sequence: u64) {
-        self.next = sequence.max(1);
-        self.stage = Stage::Idle;
-    }
-
-    /// Follows from `sequence` if it was paused.
-    pub fn resume(&mut self, sequence: u64) {
-        if matches!(self.stage, Stage::Paused) {
-            self.restart(sequence);
-        }
-    }
-
-    /// Brings nothing until [`Follow::resume`]: frames come another way.
-    pub fn pause(&mut self) {
-        self.stage = Stage::Paused;
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod append;
 mod follow;
+mod late;
 mod settings;
 
 use std::time::Duration;

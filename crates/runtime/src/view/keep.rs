@@ -75,7 +75,7 @@ async fn follow(
 ) -> Result<(), Stop> {
     let projection = settle(view, projection, stream, options).await?;
     let mut follower = open::follower(&projection);
-    let mut frames = stream.follow(follower.cursor().sequence + 1);
+    let mut frames = stream.follow(follower.cursor().sequence + 1).lagging(options.lag);
     let projection = load(view, projection, &mut follower, &mut frames, stream).await?;
     view.0.revision.send_replace(projection.cursor().revision);
     view.0.projection.store(Some(Arc::new(projection)));
@@ -134,6 +134,7 @@ async fn settle(
             Ok(Standing::Same) => return Ok(projection),
             Ok(Standing::MadeAnew { why }) => {
                 tracing::warn!(%why, "the log was made anew: rebuilding the projection from it");
+                tell(view, Health::Replaying { done: 0, of: 0 });
                 drop(projection);
                 Projection::discard(&options.dir)?;
                 return Ok(Projection::open(&options.dir, options.projection)?);

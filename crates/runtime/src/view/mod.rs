@@ -15,6 +15,7 @@ mod open;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -37,6 +38,7 @@ const FED_FRAMES: usize = 64;
 pub struct View(Arc<Inner>);
 
 struct Inner {
+    incarnation_at_start: u32,
     projection: ArcSwapOption<Projection>,
     revision: watch::Sender<Revision>,
     health: watch::Sender<Health>,
@@ -60,6 +62,16 @@ pub struct ViewOptions {
     pub dir: PathBuf,
     /// With history in a process that runs a ledger.
     pub projection: Options,
+    /// Every frame is applied this much later: zero but in tests that need a slow copy of a service.
+    pub lag: Duration,
+}
+
+impl ViewOptions {
+    /// A view that is as quick as it can be.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>, projection: Options) -> ViewOptions {
+        ViewOptions { dir: dir.into(), projection, lag: Duration::ZERO }
+    }
 }
 
 /// One frame, applied.
@@ -157,6 +169,7 @@ impl View {
         let projection = open::open(&options)?;
         let (feed, fed) = mpsc::channel(FED_FRAMES);
         let view = View(Arc::new(Inner {
+            incarnation_at_start: projection.cursor().incarnation,
             projection: ArcSwapOption::empty(),
             revision: watch::Sender::new(Revision::NONE),
             health: watch::Sender::new(Health::Replaying { done: 0, of: 0 }),
@@ -166,6 +179,26 @@ impl View {
         }));
         stage.spawn(keep::keep(view.clone(), projection, stream, options, fed, stage.token()));
         Ok(view)
+    }
+
+    /// The incarnation of the log that the kept projection was of when it was opened; 0 when it was empty.
+    #[must_use]
+    pub fn incarnation_at_start(&self) -> u32 {
+        self.0.incarnation_at_start
+    }
+
+    /// Waits until the log is found fit, after somebody has made it anew.
+    ///
+    /// # Errors
+    /// [`ViewError::NotReady`] at the deadline.
+    pub async fn fit(&self, deadline: Instant) -> Result<(), ViewError> {
+        let mut health = self.health();
+        let fit =
+            timeout_at(deadline, health.wait_for(|health| !matches!(health, Health::Unfit { .. }))).await;
+        match fit {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(ViewError::NotReady(self.health().borrow().clone())),
+        }
     }
 
     /// Waits until the view serves; progress is told by [`View::health`].

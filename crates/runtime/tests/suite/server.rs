@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::common::{connect, server, stream};
+use crate::common::{SETTINGS, connect, server, stream};
 use async_nats::jetstream;
 use futures::StreamExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rutter_runtime::roles::Role;
-use rutter_runtime::server::{EmbeddedServer, ServerState};
-use rutter_runtime::stream::{Appended, Delivery, LogStream};
+use rutter_runtime::server::{EmbeddedServer, ServerConfig, ServerState};
+use rutter_runtime::stream::{Appended, Delivery, LogStream, StreamError};
 
 fn pid(server: &EmbeddedServer) -> u32 {
     match *server.state().borrow() {
@@ -172,5 +172,38 @@ async fn a_node_hears_its_own_subjects_and_answers_but_not_its_neighbours() {
     answering.await.unwrap();
     let overheard = tokio::time::timeout(Duration::from_millis(200), foreign.next()).await;
     assert!(!matches!(overheard, Ok(Some(_))), "b heard what was for a");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_refused_by_what_it_says_of_itself() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("nats-server");
+    std::fs::write(&old, "#!/bin/sh\necho 'nats-server: v2.9.10'\n").unwrap();
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let refused = EmbeddedServer::start(ServerConfig {
+        data_dir: dir.path().join("data"),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        binary: Some(old),
+        max_store_bytes: 1 << 30,
+    });
+    let refused = refused.await.err().expect("an old server is not started").to_string();
+    assert!(refused.contains("2.9.10"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_would_lose_events_is_not_taken_for_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let client = connect(&server, &Role::Ledger).await;
+    let careless = r#"{"name":"RUTTER","subjects":["rutter.log"],"retention":"limits","storage":"file",
+                       "discard":"old","max_age":60000000000,"max_bytes":1048576,"num_replicas":1}"#;
+    client.request("$JS.API.STREAM.CREATE.RUTTER", careless.into()).await.unwrap();
+    let refused = LogStream::ensure(client, &SETTINGS).await.unwrap_err();
+    let StreamError::Settings { mistakes } = &refused else { panic!("{refused}") };
+    assert!(mistakes.iter().any(|mistake| mistake.starts_with("discard must be")), "{refused}");
+    assert!(mistakes.iter().any(|mistake| mistake.starts_with("max_age must be")), "{refused}");
     server.stop().await;
 }

@@ -98,7 +98,7 @@ fn birth(name: &str) -> Event {
 }
 
 async fn start(stream: &LogStream, dir: &Path, stage: &Stage) -> View {
-    let options = ViewOptions { dir: dir.to_path_buf(), projection: Options::default() };
+    let options = ViewOptions::new(dir, Options::default());
     View::start(stream.clone(), options, stage).await.unwrap()
 }
 
@@ -251,6 +251,37 @@ async fn a_long_log_is_loaded_in_bulk_and_then_followed() {
     assert_eq!(view.revision(), Revision(2_100));
     let more = scribe.write("more").await;
     view.wait_for(more, Instant::now() + PATIENCE).await.unwrap();
+    shutdown.finish().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_from_the_future_is_kept_with_what_this_version_does_not_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let mut scribe = Scribe::new(stream(&server).await);
+    let mut shutdown = Shutdown::new();
+    let view = start(&scribe.stream, &dir.path().join("view"), &shutdown.stage("view")).await;
+    view.ready().await.unwrap();
+
+    // Of a version that says more in every line, about a kind that this one never heard of, in another century.
+    let mut frame = scribe.frame("new");
+    let text = String::from_utf8(frame.text.to_vec()).unwrap();
+    let lines = text.lines().map(|line| line.replacen('{', r#"{"novelty":{"deep":[1]},"#, 1) + "\n");
+    let text: String = lines.collect();
+    let text = text.replace("ConfigMapCreated", "DreamCaught").replace("2026-01-01T", "2126-01-01T");
+    let text = text.replace(r#""resource":"configmaps""#, r#""resource":"dreams""#);
+    frame.text = text.into();
+    frame.hash = Hash::of(&frame.text);
+    let written = scribe.write_text(&frame).await;
+    scribe.write("after").await;
+
+    view.wait_for(written.next(), Instant::now() + PATIENCE).await.unwrap();
+    let snapshot = view.snapshot().unwrap();
+    let dream = Key::new("", "dreams", "default", "new");
+    assert_eq!(snapshot.get(&dream).unwrap().unwrap().revision, written);
+    assert_eq!(snapshot.event(written).unwrap().unwrap().event_type, "DreamCaught");
+    assert!(has(&view, "after"), "and the log goes on");
     shutdown.finish().await;
     server.stop().await;
 }

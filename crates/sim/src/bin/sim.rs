@@ -57,6 +57,8 @@ fn run_many(args: &Args) -> ExitCode {
         done += 1;
         if told && done % 100 == 0 {
             eprint!("\r{done} of {} seeds", args.seeds);
+        } else if !told && done % 1_000 == 0 {
+            eprintln!("{done} of {} seeds after {:.0} s", args.seeds, started.elapsed().as_secs_f64());
         }
     });
     if told {

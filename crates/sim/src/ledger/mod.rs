@@ -232,8 +232,9 @@ impl World {
             return;
         }
         let mut subscription = std::mem::take(&mut self.ledgers[index].subscription);
+        let stands = self.stream.first()..=self.stream.last();
         for (when, sequence) in
-            subscription.due(self.now, self.stream.last(), Time::default(), &self.weather, &mut self.rng)
+            subscription.due(self.now, stands, Time::default(), &self.weather, &mut self.rng)
         {
             self.agenda.at(when, Happening::Ledger { to, word: Word::Frame { sequence } });
         }

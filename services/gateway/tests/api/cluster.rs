@@ -47,7 +47,7 @@ impl Cluster {
             (shutdown.stage("log"), shutdown.stage("ledger"), shutdown.stage("gateway"));
         let client = nats::connect(&server, &Role::Ledger).await;
         let stream = LogStream::ensure(client.clone(), &nats::SETTINGS).await.unwrap();
-        let options = ViewOptions { dir: dir.path().join("view"), projection: Options::with_history() };
+        let options = ViewOptions::new(dir.path().join("view"), Options::with_history());
         let view = View::start(stream.clone(), options, &log).await.unwrap();
         view.ready().await.unwrap();
         let (way_in, inbox) = local();
@@ -96,7 +96,7 @@ impl Cluster {
         let (log, api) = (self.shutdown.stage("another log"), self.shutdown.stage("another gateway"));
         let client = self.connect(&Role::Gateway).await;
         let stream = LogStream::open(client.clone()).await.unwrap();
-        let options = ViewOptions { dir: self.dir.path().join("another"), projection: Options::default() };
+        let options = ViewOptions::new(self.dir.path().join("another"), Options::default());
         let view = View::start(stream, options, &log).await.unwrap();
         view.ready().await.unwrap();
         let now = Now::start(client.clone(), None, &log);

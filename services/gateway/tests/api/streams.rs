@@ -1,7 +1,6 @@
 //! Streams into a pod, with kubectl at one end and at the other a node of the test's own that echoes.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -182,6 +181,7 @@ async fn a_pod_is_reached_through_the_proxy() {
     // An agent whose connections speak HTTP.
     let mut dials = nats.subscribe(node::dial("n1")).await.unwrap();
     nats.flush().await.unwrap();
+    let (answered, heard_answer) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(async move {
         let dial: Dial = serde_json::from_slice(&dials.next().await.unwrap().payload).unwrap();
         let (up, down) = (node::data("n1", &dial.id, "up"), node::data("n1", &dial.id, "down"));
@@ -198,13 +198,15 @@ async fn a_pod_is_reached_through_the_proxy() {
         }
         let mut line = Line { nats, down, number: 0 };
         line.data(channel::STDOUT, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".into()).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // A whole answer is passed on although the connection stays open.
+        heard_answer.await.unwrap();
         line.end("").await;
         request
     });
     placed(&cluster, "p", "n1").await;
     let answer = cluster.admin().get("/api/v1/namespaces/default/pods/p:80/proxy/a/b?c=d").await;
     assert_eq!((answer.code, answer.text().as_str()), (200, "hi"));
+    answered.send(()).unwrap();
     assert!(serving.await.unwrap().starts_with("GET /a/b?c=d HTTP/1.1\r\n"));
     cluster.stop().await;
 }

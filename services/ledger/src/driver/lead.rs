@@ -1,5 +1,6 @@
 //! Taking over, showing that one leads, and handing over.
 
+use jiff::Timestamp;
 use rutter_ledger_core::Role;
 use rutter_log::Cursor;
 use rutter_runtime::stream::LogStream;
@@ -10,10 +11,13 @@ use tokio::time::{Duration, Instant};
 
 use super::{Driver, connects};
 use crate::sources::{Input, Standing};
-use crate::{LedgerError, index};
+use crate::{LedgerError, incarnation, index};
 
-/// Between two savings of the index while nothing else asks for it.
+/// Between two savings of the index while little happens.
 const SAVE_EVERY: Duration = Duration::from_secs(600);
+/// Events between two savings at least. After a crash no more than these, or half as many as there are objects if that
+/// is more, are read from the log again: a second or two; and saving costs no event more than its share.
+const SAVE_EVENTS: u64 = 200_000;
 /// How long a hand-over may take before the ledger ends anyway.
 const HAND_OVER: Duration = Duration::from_secs(5);
 
@@ -29,9 +33,17 @@ impl Driver {
             Role::Following if self.leadership.is_due(now) && !self.looking => self.look(),
             _ => {}
         }
-        if now.duration_since(self.saved_at) > SAVE_EVERY {
+        if now.duration_since(self.saved_at) > SAVE_EVERY || self.unsaved_events() >= self.worth_saving() {
             self.save_aside();
         }
+    }
+
+    fn unsaved_events(&self) -> u64 {
+        self.sequencer.cursor().revision.0.saturating_sub(self.saved.0)
+    }
+
+    fn worth_saving(&self) -> u64 {
+        SAVE_EVENTS.max(self.sequencer.objects() as u64 / 2)
     }
 
     async fn beat(&mut self, leaving: bool) {
@@ -69,7 +81,8 @@ impl Driver {
     }
 
     fn take_over(&mut self) {
-        let next = self.sequencer.cursor().incarnation + 1;
+        let known = self.known_incarnation.max(self.sequencer.cursor().incarnation);
+        let next = incarnation::next(known, Timestamp::now());
         let taken = match std::mem::take(&mut self.new_incarnation) {
             true => self.sequencer.take_over_as(Uuid::new_v4(), next),
             false => self.sequencer.take_over(Uuid::new_v4()),

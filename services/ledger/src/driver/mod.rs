@@ -12,12 +12,14 @@ use jiff::Timestamp;
 use rutter_ledger_core::{Proving, Role, Room, Sequencer};
 use rutter_runtime::stream::LogStream;
 use rutter_runtime::view::View;
-use rutter_schemas::Uuid;
+use rutter_schemas::{Revision, Uuid};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
+use crate::index::Opened;
 use crate::leadership::Leadership;
 use crate::replies::Replies;
 use crate::sources::{Input, Sources};
@@ -38,8 +40,14 @@ pub(crate) struct Driver {
     state: watch::Sender<LedgerState>,
     index: PathBuf,
     saved_at: Instant,
+    /// The revision that the saved index knows.
+    saved: Revision,
+    /// The saving that was begun last.
+    saving: Option<JoinHandle<()>>,
     store: Option<PathBuf>,
     new_incarnation: bool,
+    /// The highest that this process knew of when it started.
+    known_incarnation: u32,
     /// The frame on its way.
     flying: Option<(Uuid, Bytes)>,
     /// Connections to NATS there have been: silence counts only while we were connected ourselves.
@@ -52,10 +60,12 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) async fn start(
         config: LedgerConfig,
-        sequencer: Sequencer,
+        opened: Opened,
         parts: Parts,
     ) -> Result<Driver, LedgerError> {
         let Parts { stream, local, view, metrics } = parts;
+        let known_incarnation = opened.incarnation.max(view.incarnation_at_start());
+        let sequencer = opened.sequencer;
         let client = stream.client().clone();
         let mut sources = Sources::subscribe(&client, local).await?;
         sources.follow = Some(stream.follow(sequencer.cursor().sequence + 1));
@@ -68,7 +78,6 @@ impl Driver {
             state: watch::Sender::new(state(&sequencer)),
             leadership: Leadership::new(&config.name, alone, now),
             replies: Replies::new(client),
-            sequencer,
             sources,
             connects: connects(&stream),
             stream,
@@ -76,11 +85,15 @@ impl Driver {
             counters,
             index: config.index,
             saved_at: now,
+            saved: sequencer.cursor().revision,
+            saving: None,
+            known_incarnation,
             store: config.store,
             new_incarnation: config.new_incarnation,
             flying: None,
             looking: false,
             wake: None,
+            sequencer,
         })
     }
 
@@ -104,19 +117,30 @@ impl Driver {
             self.take(input).await?;
         }
         self.hand_over().await?;
+        self.saved_aside().await;
         self.save()
     }
 
-    /// Saves while the ledger goes on; what can't be saved only makes the next start longer.
+    /// Saves while the ledger goes on; what can't be saved only makes the next start longer. One at a time: each is
+    /// written beside the file before it takes its place.
     fn save_aside(&mut self) {
-        self.saved_at = Instant::now();
+        if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            return;
+        }
+        (self.saved_at, self.saved) = (Instant::now(), self.sequencer.cursor().revision);
         self.counters.index_bytes.set(i64::try_from(self.sequencer.index_bytes()).unwrap_or(i64::MAX));
         let (path, saved) = (self.index.clone(), self.sequencer.save());
-        tokio::task::spawn_blocking(move || {
+        self.saving = Some(tokio::task::spawn_blocking(move || {
             if let Err(error) = index::save(&path, &saved) {
                 tracing::warn!(%error, "the index was not saved; the next start will take longer");
             }
-        });
+        }));
+    }
+
+    async fn saved_aside(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            saving.await.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()));
+        }
     }
 
     fn save(&mut self) -> Result<(), LedgerError> {

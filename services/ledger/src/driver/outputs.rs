@@ -1,7 +1,7 @@
 //! What the sequencer asks for, done.
 
 use jiff::Timestamp;
-use rutter_ledger_core::{Answer, Append, Proof, Ready, SteppedDown};
+use rutter_ledger_core::{Answer, Append, Deposed, Proof, Ready, SteppedDown};
 use rutter_runtime::stream::Appended;
 use rutter_schemas::Outcome;
 use tokio::time::{Duration, Instant, sleep};
@@ -85,8 +85,12 @@ impl Driver {
     }
 
     fn stepped_down(&mut self, stepped_down: SteppedDown) {
-        tracing::warn!(why = ?stepped_down.why, unanswered = stepped_down.unanswered.len(), "no longer the active ledger");
-        for ticket in stepped_down.unanswered {
+        let SteppedDown { why, unanswered } = stepped_down;
+        match why {
+            Deposed::Resigned => tracing::info!(unanswered = unanswered.len(), "left the lead, as asked"),
+            why => tracing::warn!(?why, unanswered = unanswered.len(), "no longer the active ledger"),
+        }
+        for ticket in unanswered {
             self.replies.forget(ticket);
         }
         self.view.end_feed();

@@ -91,7 +91,7 @@ pub(crate) fn with_room(mut config: LedgerConfig, max_bytes: u64) -> LedgerConfi
 }
 
 pub(crate) async fn view(stream: &LogStream, dir: &Path, stage: &Stage) -> View {
-    let options = ViewOptions { dir: dir.to_path_buf(), projection: Options::with_history() };
+    let options = ViewOptions::new(dir, Options::with_history());
     let view = View::start(stream.clone(), options, stage).await.unwrap();
     view.ready().await.unwrap();
     view

@@ -158,10 +158,14 @@ async fn a_younger_copy_stands_by_until_the_older_one_leaves() {
     let mut older = standby::watch(client, "replicator", Standby::Silent, &first.stage("standby"));
     timeout(PATIENCE, older.wait_for(|active| *active)).await.unwrap().unwrap();
     let client = connect(&server, &Role::Replicator).await;
+    let mut beats = client.subscribe(standby::subject("replicator")).await.unwrap();
     let mut younger = standby::watch(client, "replicator", Standby::Silent, &second.stage("standby"));
 
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
-    assert!(*older.borrow() && !*younger.borrow());
+    // Both are heard again and again, and all the while one of them alone proposes.
+    for _ in 0..12 {
+        timeout(PATIENCE, futures::StreamExt::next(&mut beats)).await.unwrap().unwrap();
+        assert!(*older.borrow() && !*younger.borrow());
+    }
     first.finish().await;
     timeout(PATIENCE, younger.wait_for(|active| *active)).await.unwrap().unwrap();
     second.finish().await;

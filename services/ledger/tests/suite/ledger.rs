@@ -131,7 +131,8 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed_under
             })
         })
         .collect();
-    tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    // In the middle of it.
+    process.writer.view.wait_for(Revision(80), soon()).await.unwrap();
     kill_server(&server);
 
     let mut acknowledged = Vec::new();
@@ -182,6 +183,7 @@ async fn a_stream_that_is_nearly_full_takes_deletes_only_and_recovers_without_a_
         loop {
             let name = uuid::Uuid::new_v4().to_string();
             match propose(writer, vec![birth(&name, 1 << 18)]).await {
+                // Slower than the stream is looked at, so that what refuses is the look and not the broker.
                 Outcome::Committed { .. } => tokio::time::sleep(std::time::Duration::from_millis(300)).await,
                 Outcome::Rejected(rejection) => return rejection,
             }
@@ -234,9 +236,9 @@ async fn a_log_that_lost_its_tail_is_noticed_and_goes_on_only_as_a_new_incarnati
     let process = Process::with(&third, anew, dir.path(), true).await;
     process.active().await;
     let head = process.writer.now.read(&process.writer.view, soon()).await.unwrap().revision();
-    assert_eq!(head.incarnation(), 1);
+    assert!(head.incarnation() > 0, "{head}");
     let revision = committed(&process.writer, vec![birth("lost", 8)]).await;
-    assert_eq!(revision, Revision::base_of(1).next());
+    assert_eq!(revision, Revision::base_of(head.incarnation()).next());
     process.stop().await;
     third.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use rutter_nodeagent_core::feed::Reader;
+use rutter_log::feed::Reader;
 use rutter_nodeagent_core::node::Node;
 use rutter_nodeagent_core::objects::Objects;
 use rutter_schemas::protocol::node::Feed;

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rutter_nodeagent_core::feed::{Read, Reader};
+use rutter_log::feed::{Heard, Reader};
+use rutter_nodeagent_core::feed;
 use rutter_nodeagent_core::machine::Input;
 use rutter_nodeagent_core::node::Node;
 use rutter_schemas::Key;
-use rutter_schemas::protocol::node::{Feed, FeedMessage};
+use rutter_schemas::protocol::node::{Feed, FeedSync};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -128,13 +129,13 @@ impl Agent {
             }
             Incoming::Live(message) => {
                 let feed = message.feed;
-                let read = self.reader(feed).live(message);
-                self.read(feed, read);
+                let heard = self.reader(feed).live(message);
+                self.heard(feed, heard);
             }
             Incoming::Answer(message) => {
                 let (feed, whole) = (message.feed, message.end);
-                let read = self.reader(feed).answered(message);
-                self.read(feed, read);
+                let heard = self.reader(feed).answer(message);
+                self.heard(feed, heard);
                 if feed == Feed::Own && whole {
                     self.remove_unwanted();
                 }
@@ -142,34 +143,37 @@ impl Agent {
         }
     }
 
-    fn read(&mut self, feed: Feed, read: Read) {
-        match read {
-            Read::Nothing => {}
-            Read::Behind => self.ask_for(feed),
-            Read::Changed(keys) => {
+    fn heard(&mut self, feed: Feed, heard: Heard) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::Ask(sync) => self.ask(sync),
+            Heard::Apply(messages) => {
+                let keys = feed::take_in(feed, messages, &mut self.feed.objects);
                 self.unsaved = true;
-                self.feed.own = self.own.at();
-                self.feed.shared = self.shared.at();
+                self.feed.own = self.own.cursor();
+                self.feed.shared = self.shared.cursor();
                 self.changed(&keys);
             }
         }
     }
 
-    fn reader(&mut self, feed: Feed) -> Reading<'_> {
-        let reader = match feed {
+    fn reader(&mut self, feed: Feed) -> &mut Reader {
+        match feed {
             Feed::Own => &mut self.own,
             Feed::Shared => &mut self.shared,
-        };
-        Reading { reader, feed: &mut self.feed }
+        }
     }
 
     fn ask_for(&mut self, feed: Feed) {
-        let sync = match feed {
-            Feed::Own => self.own.sync(),
-            Feed::Shared => self.shared.sync(),
-        };
-        // A full channel holds questions already; their answers will show the gap again.
-        let _ = self.link.syncs.try_send(sync);
+        let sync = self.reader(feed).ask();
+        self.ask(sync);
+    }
+
+    fn ask(&mut self, sync: FeedSync) {
+        let feed = sync.feed;
+        if self.link.syncs.try_send(sync).is_err() {
+            self.reader(feed).not_asked();
+        }
     }
 
     fn changed(&mut self, keys: &[Key]) {
@@ -212,21 +216,5 @@ impl Agent {
         if let Err(why) = save_feed(&self.paths, &self.feed) {
             tracing::warn!(%why, "the feed could not be kept");
         }
-    }
-}
-
-/// A reader with the objects it fills.
-struct Reading<'a> {
-    reader: &'a mut Reader,
-    feed: &'a mut KeptFeed,
-}
-
-impl Reading<'_> {
-    fn live(self, message: FeedMessage) -> Read {
-        self.reader.live(message, &mut self.feed.objects)
-    }
-
-    fn answered(self, message: FeedMessage) -> Read {
-        self.reader.answered(message, &mut self.feed.objects)
     }
 }

@@ -1,0 +1,29 @@
+//! The laws of the whole on real processes and a real nats-server, each bounded to what every run of the tests can
+//! bear; `make test-twins` and `make test-stale` run them at length.
+
+mod restored;
+
+use std::time::Duration;
+
+use rutter_tests::{apart, stale, twins};
+
+fn twins_setup(guarded: bool) -> twins::Setup {
+    twins::Setup { length: Duration::from_secs(8), lag: Duration::from_secs(1), nodes: 6, guarded, seed: 1 }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_active_copies_of_every_controller_do_nothing_twice() {
+    let (dir, rutter) = (tempfile::tempdir().unwrap(), apart::beside().unwrap());
+    let outcome = twins::run(&rutter, dir.path(), &twins_setup(true)).await.unwrap();
+    assert!(outcome.account.holds(), "{}\n{:#?}", outcome.account, outcome.account.examples);
+    assert!(outcome.account.births > 20, "nothing was done: {}", outcome.account);
+    assert!(outcome.refusals() > 0, "the copies did not meet");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_shows_what_was_acknowledged_before_it_whichever_ledger_leads() {
+    let (dir, rutter) = (tempfile::tempdir().unwrap(), apart::beside().unwrap());
+    let setup = stale::Setup { reads: 400, takeovers: 3, readers: 4, writers: 4 };
+    let outcome = stale::run(&rutter, dir.path(), &setup, |_, _| {}).await.unwrap();
+    assert_eq!(outcome.stale, 0, "{outcome}: {:?}", outcome.examples);
+}
