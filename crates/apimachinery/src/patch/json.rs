@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::failed;
 use crate::status::Status;
 
 /// More operations than this are refused (`maxJSONPatchOperations`).
@@ -22,7 +21,7 @@ pub fn json(current: &Value, patch: &Value) -> Result<Value, Status> {
     let operations: json_patch::Patch = serde_json::from_value(patch.clone())
         .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
     let mut patched = current.clone();
-    json_patch::patch(&mut patched, &operations).map_err(|error| failed(&error.to_string()))?;
+    json_patch::patch(&mut patched, &operations).map_err(|_| Status::patch_failed())?;
     Ok(patched)
 }
 

@@ -9,15 +9,8 @@ mod json;
 mod merge;
 mod strategic;
 
-pub(crate) use apply::track_update;
 pub use apply::{Applying, apply};
+pub(crate) use apply::{track_birth, track_update};
 pub use json::json;
 pub use merge::merge;
 pub use strategic::strategic;
-
-use crate::status::Status;
-
-/// 422 for a patch that reads well but cannot be carried out.
-fn failed(why: &str) -> Status {
-    Status::unprocessable(why)
-}

@@ -114,6 +114,14 @@ impl Status {
             .with(Details { causes: vec![cause], ..Details::default() })
     }
 
+    /// 422 for a patch that can't be carried out. Upstream keeps the reason to itself (`errors.NewGenericServerResponse`), and
+    /// clients show a cause instead of the message if there is one.
+    #[must_use]
+    pub fn patch_failed() -> Status {
+        let message = "the server rejected our request due to an error in our request";
+        Status::failure(422, reason::INVALID, message.into()).with(Details::default())
+    }
+
     /// 400.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Status {

@@ -8,6 +8,7 @@ use super::{
 use crate::json::{remove, text};
 use crate::kind::Cx;
 use crate::name;
+use crate::patch;
 use crate::registry::Resource;
 use crate::status::{FieldError, Status};
 use crate::validation;
@@ -36,6 +37,18 @@ pub fn create(
     refuse(resource, &object, validate(&object, &rules))?;
     let warnings = resource.strategy.warnings(&object, &rules);
     Ok(draft::created(resource, object, warnings))
+}
+
+/// A new object that says whose its fields are. Upstream's handler for POST does so before admission, on the object with
+/// its defaults (`k8s.io/apiserver/pkg/endpoints/handlers/create.go`).
+///
+/// # Errors
+/// 400 when the object has not the shape of its kind.
+pub fn managed(resource: &Resource, mut object: Value, cx: &WriteCx<'_>) -> Result<Value, Status> {
+    settle_shape(&mut object, resource)?;
+    defaulted(&mut object, &cx.of(resource, ""));
+    patch::track_birth(resource, &mut object, cx.field_manager, cx.now);
+    Ok(object)
 }
 
 /// What only the server may say of a new object.

@@ -21,7 +21,7 @@ use crate::json::text;
 use crate::kind::Cx;
 use crate::registry::Resource;
 use crate::status::{Status, Subject};
-pub use create::create;
+pub use create::{create, managed};
 pub use defaults::defaulted;
 pub use delete::delete;
 pub use options::{DeleteOptions, Preconditions, Propagation};
@@ -39,7 +39,7 @@ pub struct WriteCx<'a> {
     pub name: &'a str,
     /// Who writes.
     pub user: &'a str,
-    /// `fieldManager`, or what stands for it.
+    /// `fieldManager`, or what stands for it; empty when whose the fields are is settled already.
     pub field_manager: &'a str,
 }
 

@@ -82,10 +82,10 @@ fn decide(
             _ => Err(call.not_found()),
         };
     };
-    let after = match kind {
-        Patch::Apply => applied(call, Some(&before), patch, validation)?,
-        other => decode::patched(patched(call, other, &before, patch)?, &call.resource, validation)?.object,
-    };
+    if kind == Patch::Apply {
+        return update::settle(call, snapshot, &before, applied(call, Some(&before), patch, validation)?);
+    }
+    let after = decode::patched(patched(call, kind, &before, patch)?, &call.resource, validation)?.object;
     update::change(call, snapshot, &before, after)
 }
 
@@ -99,7 +99,7 @@ fn applied(
     let wanted = decode::patched(wanted.clone(), &call.resource, validation)?.object;
     let applying = Applying {
         manager: call.query.get("fieldManager").unwrap_or_default(),
-        force: call.query.get("force") == Some("true"),
+        force: call.query.flag("force"),
         subresource: &call.info.subresource,
         now: call.cx(rutter_schemas::Uuid::nil()).now,
     };

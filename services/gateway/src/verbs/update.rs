@@ -3,7 +3,7 @@
 
 use http::Response;
 use rutter_apimachinery::status::Status;
-use rutter_apimachinery::write;
+use rutter_apimachinery::write::{self, WriteCx};
 use rutter_projection::Snapshot;
 use rutter_schemas::Uuid;
 use serde_json::Value;
@@ -31,7 +31,11 @@ fn decide(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Plan<Told>
     match call.before(snapshot)? {
         Some(before) => change(call, snapshot, &before, object.clone()),
         None if call.info.subresource.is_empty() && call.resource.strategy.creates_on_update() => {
-            create::decide(call, snapshot, object)
+            create::decide(
+                call,
+                snapshot,
+                &write::managed(&call.resource, object.clone(), &call.cx(Uuid::nil()))?,
+            )
         }
         None => Err(call.not_found()),
     }
@@ -39,8 +43,23 @@ fn decide(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Plan<Told>
 
 /// What changing an object to another comes to.
 pub fn change(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) -> Result<Plan<Told>, Status> {
+    changed_by(call, snapshot, before, after, call.cx(Uuid::nil()))
+}
+
+/// What changing an object comes to when whose its fields are is settled already, as server-side apply does.
+pub fn settle(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) -> Result<Plan<Told>, Status> {
+    let cx = WriteCx { field_manager: "", ..call.cx(Uuid::nil()) };
+    changed_by(call, snapshot, before, after, cx)
+}
+
+fn changed_by(
+    call: &Call,
+    snapshot: &Snapshot,
+    before: &Value,
+    after: Value,
+    cx: WriteCx<'_>,
+) -> Result<Plan<Told>, Status> {
     let admitted = admission::update(call, snapshot, before, after)?;
-    let cx = call.cx(Uuid::nil());
     match write::update(&call.resource, &call.info.subresource, before, admitted.object, &cx)? {
         Some(draft) => {
             let companions = admitted.companions.after(call, snapshot, &draft)?;

@@ -1,11 +1,13 @@
 //! Server-side apply: each manager says what it wants to be true, and owns what it said
 //! (`sigs.k8s.io/structured-merge-diff/merge/update.go`, `k8s.io/apimachinery/pkg/util/managedfields`).
 //!
-//! Ownership is kept in `metadata.managedFields`. It is tracked from the first apply on: until then an object carries
-//! none, and at the first apply what stands belongs to `before-first-apply`, as upstream does for objects it finds so.
-//! A write that is no apply takes what it changes away from every other manager ([`track_update`]).
+//! Ownership is kept in `metadata.managedFields`, from the birth of what clients create ([`track_birth`]). What our own
+//! controllers make carries none, and at its first apply what stands belongs to `before-first-apply`, as upstream does
+//! for objects it finds so. A write that is no apply takes what it changes away from every other manager
+//! ([`track_update`]).
 
 mod fields;
+mod last_applied;
 mod managers;
 mod merge;
 mod shape;
@@ -62,18 +64,30 @@ pub fn apply(
     }
     let change = walk::difference(live, &merged, shape);
     let changed = strip(change.changed, resource, applying.subresource);
-    let conflicts = managers.conflicts(&me, &changed);
-    if !conflicts.is_empty() && !applying.force {
-        return Err(conflict(conflicts));
+    let mut conflicts = managers.conflicts(&me, &changed);
+    if !applying.force && !conflicts.is_empty() {
+        last_applied::settle(&mut conflicts, applying.manager, live, resource);
+        if !conflicts.is_empty() {
+            return Err(conflict(conflicts));
+        }
     }
     managers.take_from_others(&me, &changed, &strip(change.removed, resource, applying.subresource));
     let is_new = managers.owned_by(&me) != Some(&mine);
     if !is_new && crate::json::is_same(&merged, live) {
         return Ok(live.clone());
     }
+    last_applied::renew(&mut merged, wanted, applying.manager);
     managers.set(me, mine, applying.now);
     managers.write(&mut merged);
     Ok(merged)
+}
+
+/// Notes whose the fields of a new object are: its maker's, defaults included.
+pub(crate) fn track_birth(resource: &Resource, object: &mut Value, manager: &str, now: Timestamp) {
+    let owned = strip(walk::owned(object, Shape::Fields(resource.schema())), resource, "");
+    let mut managers = Managers::default();
+    managers.set(Manager::updater(manager, resource.api_version(), ""), owned, now);
+    managers.write(object);
 }
 
 /// Notes who changed what between two states of an object whose fields are managed; otherwise does nothing.
@@ -86,7 +100,8 @@ pub(crate) fn track_update(
     now: Timestamp,
 ) {
     let stands = &before["metadata"]["managedFields"];
-    if is_empty(stands) || after["metadata"]["managedFields"] != *stands {
+    let is_settled = manager.is_empty() || after["metadata"]["managedFields"] != *stands;
+    if is_empty(stands) || is_settled {
         return;
     }
     let shape = Shape::Fields(resource.schema());

@@ -186,3 +186,49 @@ fn the_oldest_of_too_many_updaters_are_put_together() {
     let ancient = &managed(&object)[1].1["f:metadata"]["f:labels"];
     assert!(ancient["f:l0"].is_object() && ancient["f:l20"].is_object(), "{ancient}");
 }
+
+/// What kubectl's client-side apply leaves: an object with a note of what was applied, owned by the one who created it.
+fn applied_by_the_client(replicas: i64) -> Value {
+    let mut object = web(replicas);
+    let note = format!("{object}\n");
+    object["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": note});
+    track_birth(
+        &deployments(),
+        &mut object,
+        "kubectl-client-side-apply",
+        "2026-01-01T00:00:00Z".parse().unwrap(),
+    );
+    object
+}
+
+#[test]
+fn who_creates_owns_every_field_from_birth() {
+    let object = applied_by_the_client(1);
+    let [(who, owned)] = managed(&object).try_into().unwrap();
+    assert_eq!(who, "Update kubectl-client-side-apply");
+    assert_eq!(owned["f:spec"]["f:replicas"], json!({}));
+    assert!(owned["f:metadata"]["f:annotations"].is_object());
+    let refused = applied(Some(&object), web(3), &by("helm")).unwrap_err();
+    assert!(refused.message.contains("conflict with \"kubectl-client-side-apply\""), "{}", refused.message);
+}
+
+#[test]
+fn kubectl_takes_over_what_its_client_side_apply_noted() {
+    let object = applied_by_the_client(1);
+    let object = applied(Some(&object), web(3), &by("kubectl")).unwrap();
+    assert_eq!(object["spec"]["replicas"], 3);
+    let note = object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"]
+        .as_str()
+        .unwrap();
+    assert_eq!(serde_json::from_str::<Value>(note).unwrap(), web(3), "the note is kept true");
+}
+
+#[test]
+fn what_was_changed_since_the_client_applied_is_a_conflict_for_kubectl_too() {
+    let before = applied_by_the_client(1);
+    let mut object = before.clone();
+    object["spec"]["replicas"] = json!(5);
+    track_update(&deployments(), &before, &mut object, "scaler", "", "2026-01-02T00:00:00Z".parse().unwrap());
+    let refused = applied(Some(&object), web(3), &by("kubectl")).unwrap_err();
+    assert!(refused.message.contains("conflict with \"scaler\""), "{}", refused.message);
+}

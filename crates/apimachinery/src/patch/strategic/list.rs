@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Object, PATCH, element_of, failed, maps, order, plain};
+use super::{Object, PATCH, element_of, maps, order, plain};
 use crate::status::Status;
 use crate::tables::Field;
 
@@ -53,8 +53,8 @@ fn carry_out_directives(mut original: Vec<Value>, patch: Vec<Value>, key: &str) 
                 original.retain(|one| one.get(key) != Some(&named));
             }
             Some("replace") => replaces = true,
-            Some("merge") => return Err(failed("merging lists cannot yet be specified in the patch")),
-            Some(other) => return Err(failed(&format!("unknown patch type: {other} in map: {element}"))),
+            // Merging lists can't be asked for, and nothing else is known.
+            Some(_) => return Err(Status::patch_failed()),
         }
     }
     if replaces {

@@ -15,7 +15,6 @@ mod order;
 
 use serde_json::{Map, Value};
 
-use super::failed;
 use crate::registry::Resource;
 use crate::status::Status;
 use crate::tables::{Field, Schema, Type};
@@ -46,12 +45,7 @@ fn maps(mut original: Object, mut patch: Object, schema: Option<&Type>) -> Resul
             Some("replace") => return Ok(patch),
             Some("delete") => return Ok(Object::new()),
             Some("merge") => {}
-            _ => {
-                return Err(failed(&format!(
-                    "unknown patch type: {directive} in map: {}",
-                    Value::Object(patch)
-                )));
-            }
+            _ => return Err(Status::patch_failed()),
         },
     }
     retain_keys(&mut original, &mut patch)?;
