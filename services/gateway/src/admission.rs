@@ -5,9 +5,9 @@ pub mod defaults;
 pub mod namespace;
 
 use rutter_apimachinery::status::Status;
-use rutter_apimachinery::write::Draft;
+use rutter_apimachinery::write::{self, Draft};
 use rutter_projection::Snapshot;
-use rutter_schemas::Scope;
+use rutter_schemas::{Scope, Uuid};
 use serde_json::{Value, json};
 
 use crate::authn::User;
@@ -95,7 +95,15 @@ fn is_namespace(call: &Call) -> bool {
 pub fn update(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) -> Result<Admitted, Status> {
     let mut admitted = Admitted { object: after, companions: Companions::default(), guards: Vec::new() };
     if service::is_service(call) && call.info.subresource.is_empty() {
-        admitted.companions.0 = service::taken(call, snapshot, Some(before), &mut admitted.object)?;
+        let asked = admitted.object.clone();
+        admitted.companions.0 = match service::taken(call, snapshot, Some(before), &mut admitted.object) {
+            Ok(taken) => taken,
+            // Upstream allocates what it has found valid: the kind's own refusal comes first.
+            Err(cannot) => {
+                write::update(&call.resource, "", before, asked, &call.cx(Uuid::nil()))?;
+                return Err(cannot);
+            }
+        };
     }
     Ok(admitted)
 }

@@ -2,8 +2,9 @@
 //! that is taken is generated again, as upstream does.
 
 use http::Response;
+use rutter_apimachinery::name;
 use rutter_apimachinery::status::Status;
-use rutter_apimachinery::write::{self, Draft};
+use rutter_apimachinery::write;
 use rutter_projection::Snapshot;
 use rutter_schemas::Uuid;
 use serde_json::Value;
@@ -24,32 +25,44 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let sent = call.sent().await?;
     let decoded = sent.object(&call.resource, options.validation)?;
     let intent = call.intent().rehearsed(options.dry_run);
-    call.write(intent, decoded.warnings, |snapshot| decide(&call, snapshot, &decoded.object)).await
+    let object = write::managed(&call.resource, decoded.object, &call.cx(Uuid::nil()))?;
+    call.write(intent, decoded.warnings, |snapshot| decide(&call, snapshot, &object)).await
 }
 
 /// What creating this object comes to.
 pub fn decide(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Plan<Told>, Status> {
-    let admitted = admission::create(call, snapshot, object)?;
-    let draft = named(call, snapshot, admitted.object)?;
+    let admitted = admission::create(call, snapshot, &named(call, snapshot, object)?)?;
+    let draft = write::create(&call.resource, "", admitted.object, &call.cx(Uuid::new_v4()))?;
+    let name = &draft.event.object.name;
+    if !is_free(call, snapshot, name)? {
+        return Err(Status::already_exists(call.subject(), name));
+    }
     let plan = call.plan(draft, call.why())?;
     Ok(admitted.companions.join(plan).guarding(admitted.guards))
 }
 
-/// The draft under a name that is free in this snapshot.
-fn named(call: &Call, snapshot: &Snapshot, object: Value) -> Result<Draft, Status> {
-    let mut taken = None;
-    for _ in 0..NAMES {
-        let draft = write::create(&call.resource, "", object.clone(), &call.cx(Uuid::new_v4()))?;
-        let name = draft.event.object.name.clone();
-        if snapshot.get(&call.key_of(&name)).map_err(|error| failed(&error))?.is_none() {
-            return Ok(draft);
-        }
-        if !is_generated(&object) {
-            return Err(Status::already_exists(call.subject(), &name));
-        }
-        taken = Some(name);
+/// The object under a name: where it has only the beginning of one, under one that is free in this snapshot. It has it
+/// before admission, which makes what belongs to it.
+fn named(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Value, Status> {
+    let mut object = object.clone();
+    if !is_generated(&object) {
+        return Ok(object);
     }
-    Err(Status::generated_name_taken(call.subject(), &taken.unwrap_or_default()))
+    let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default().to_owned();
+    let mut taken = String::new();
+    for _ in 0..NAMES {
+        let name = name::generated(&prefix, Uuid::new_v4().as_bytes());
+        if is_free(call, snapshot, &name)? {
+            object["metadata"]["name"] = name.into();
+            return Ok(object);
+        }
+        taken = name;
+    }
+    Err(Status::generated_name_taken(call.subject(), &taken))
+}
+
+fn is_free(call: &Call, snapshot: &Snapshot, name: &str) -> Result<bool, Status> {
+    Ok(snapshot.get(&call.key_of(name)).map_err(|error| failed(&error))?.is_none())
 }
 
 fn is_generated(object: &Value) -> bool {
