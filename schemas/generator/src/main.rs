@@ -3,6 +3,7 @@
 //! The tables are bare facts in lines of text, checked in beside the generator; `crates/apimachinery` reads them at run
 //! time. The same facts always give the same bytes, so that `--check` can say whether the tables are current.
 
+mod descriptions;
 mod go_fields;
 mod messages;
 mod operations;
@@ -32,6 +33,10 @@ struct Args {
     /// types tell, and nothing else.
     #[arg(long)]
     go: Option<PathBuf>,
+    /// The folder of one version in the sources of the crate k8s-openapi (its src/v1_36). Remakes the table of descriptions,
+    /// and nothing else.
+    #[arg(long)]
+    k8s_openapi: Option<PathBuf>,
     /// Writes nothing; fails when a table is not what would be written.
     #[arg(long)]
     check: bool,
@@ -43,6 +48,11 @@ fn main() -> Result<()> {
         let facts = go_fields::facts(&fact(&args.spec, "protobuf-1.36.json")?, sources)?;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("facts/go-fields.txt");
         return fs::write(&path, facts).with_context(|| format!("writing {}", path.display()));
+    }
+    if let Some(sources) = &args.k8s_openapi {
+        let path = args.out.join("descriptions.txt");
+        return fs::write(&path, descriptions::table(sources)?)
+            .with_context(|| format!("writing {}", path.display()));
     }
     for (name, text) in tables(&args.spec)? {
         let path = args.out.join(name);

@@ -1,13 +1,14 @@
 //! The API as OpenAPI tells it: a 3.0 document for each group-version and their index, and one 2.0 document of everything.
 //!
 //! kubectl validates and merges by these, so what it looks at is as upstream publishes it: `x-kubernetes-*` extensions on types
-//! and operations, operation ids, and the query parameters of each operation. Descriptions are not told yet.
+//! and operations, operation ids, and the query parameters of each operation. Descriptions are those of the table.
 
 mod operations;
 mod parameters;
 mod paths;
 mod schemas;
 mod v2;
+mod v2_protobuf;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +20,15 @@ use crate::registry::{Registry, Resource};
 use crate::tables::{self, TypeRef};
 use operations::Operation;
 
-/// The media type under which clients ask for a 2.0 document in JSON.
-pub const V2_MEDIA_TYPE: &str = "application/com.github.proto-openapi.spec.v2@v1.0+json";
+/// The media type of a 2.0 document in protobuf; clients ask for it with `@` in place of the first dot of the version too,
+/// which no media type may have (`k8s.io/kube-openapi/pkg/handler`).
+pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// A 2.0 document in protobuf.
+#[must_use]
+pub fn v2_protobuf(document: &Value) -> Vec<u8> {
+    v2_protobuf::encode(document)
+}
 
 /// The version that documents name.
 const VERSION: &str = "v1.36.0";

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::tables::descriptions;
 use crate::tables::{self, Field, GroupVersionKind, ListType, MapType, Opaque, Schema, Type};
 
 /// Schemas of these types and of every type they refer to, by name.
@@ -38,10 +39,13 @@ pub(super) fn kind(kind: &GroupVersionKind) -> Value {
 
 fn describe(described: &Type) -> Value {
     let properties: Map<String, Value> =
-        described.fields.iter().map(|field| (field.name.to_string(), property(field))).collect();
+        described.fields.iter().map(|field| (field.name.to_string(), told(described, field))).collect();
     let required: Vec<&str> =
         described.fields.iter().filter(|field| field.required).map(|field| field.name.as_ref()).collect();
     let mut schema = json!({ "type": "object" });
+    if let Some(words) = descriptions::of_type(&described.name) {
+        schema["description"] = words.into();
+    }
     if !properties.is_empty() {
         schema["properties"] = Value::Object(properties);
     }
@@ -60,13 +64,25 @@ fn describe(described: &Type) -> Value {
     schema
 }
 
+/// The property, and what it is for.
+fn told(of: &Type, field: &Field) -> Value {
+    let mut property = property(field);
+    if let Some(words) = descriptions::of_field(&of.name, &field.name) {
+        property = beside_reference(property);
+        property["description"] = words.into();
+    }
+    property
+}
+
+/// Beside a reference nothing else may stand in 3.0.
+fn beside_reference(property: Value) -> Value {
+    if property.get("$ref").is_some() { json!({ "allOf": [property] }) } else { property }
+}
+
 fn property(field: &Field) -> Value {
     let mut property = type_of(&field.schema);
     if let Some(default) = &field.default {
-        // Beside a reference nothing else may stand in 3.0.
-        if property.get("$ref").is_some() {
-            property = json!({ "allOf": [property] });
-        }
+        property = beside_reference(property);
         property["default"] = default.clone();
     }
     match &field.list_type {

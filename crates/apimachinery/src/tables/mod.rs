@@ -3,6 +3,7 @@
 //! The text of the tables is part of the program (`schemas/tables`, made by `schemas/generator`); each table is read at its
 //! first use, in a few milliseconds, and lives as long as the program. Names borrow from that text.
 
+pub mod descriptions;
 mod messages;
 mod operations;
 mod read_types;

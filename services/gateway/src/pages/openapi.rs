@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::{CACHE_CONTROL, ETAG, EXPIRES};
+use http::header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use rutter_apimachinery::discovery;
 use rutter_apimachinery::openapi::{self, Documents};
@@ -21,6 +21,7 @@ pub struct Cache(Mutex<Option<(Arc<Registry>, Arc<Rendered>)>>);
 pub(super) struct Rendered {
     v3: Documents,
     v2: Vec<u8>,
+    v2_protobuf: Vec<u8>,
     v2_etag: String,
 }
 
@@ -32,8 +33,14 @@ impl Cache {
         {
             return rendered.clone();
         }
-        let v2 = openapi::v2(registry).to_string().into_bytes();
-        let rendered = Arc::new(Rendered { v3: Documents::of(registry), v2_etag: discovery::etag(&v2), v2 });
+        let document = openapi::v2(registry);
+        let v2 = document.to_string().into_bytes();
+        let rendered = Arc::new(Rendered {
+            v3: Documents::of(registry),
+            v2_protobuf: openapi::v2_protobuf(&document),
+            v2_etag: discovery::etag(&v2),
+            v2,
+        });
         *held = Some((registry.clone(), rendered.clone()));
         rendered
     }
@@ -49,7 +56,10 @@ pub(super) fn page(
     let rendered = gateway.openapi.of(&gateway.registry());
     match path {
         "/openapi/v3" => Some(respond::json(&rendered.v3.index())),
-        "/openapi/v2" => Some(tagged(openapi::V2_MEDIA_TYPE, &rendered.v2, &rendered.v2_etag, headers)),
+        "/openapi/v2" if wants_protobuf(headers) => {
+            Some(tagged(openapi::V2_PROTOBUF, &rendered.v2_protobuf, &rendered.v2_etag, headers))
+        }
+        "/openapi/v2" => Some(tagged("application/json", &rendered.v2, &rendered.v2_etag, headers)),
         _ => {
             let document = rendered.v3.get(path.strip_prefix("/openapi/v3/")?)?;
             let etag = format!("\"{}\"", document.hash);
@@ -62,6 +72,15 @@ pub(super) fn page(
             Some(response)
         }
     }
+}
+
+/// Whether the first thing that the client reads is protobuf.
+fn wants_protobuf(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept
+        .split([',', ';'])
+        .next()
+        .is_some_and(|first| first.trim().replacen('@', ".", 1) == openapi::V2_PROTOBUF)
 }
 
 fn tagged(media_type: &str, document: &[u8], etag: &str, headers: &HeaderMap) -> Response<Body> {
