@@ -9,7 +9,7 @@ use crate::json::{default, items, text};
 use crate::kind::{Cx, Kind, Strategy};
 use crate::kinds::columns::{AGE, NAME, string};
 use crate::status::{FieldError, Path};
-use crate::validation::{dns_label_faults, dns_subdomain_faults, immutable, labels, port_name_faults};
+use crate::validation::{dns_label_faults, dns_subdomain_faults, immutable, labels};
 
 pub(crate) const ENDPOINT_SLICE: Kind = Kind {
     group: "discovery.k8s.io",
@@ -128,7 +128,7 @@ fn check_ports(slice: &Value, errors: &mut Vec<FieldError>) {
         let path = list.index(index);
         let name = text(port, "name");
         if !name.is_empty() {
-            errors.extend(port_name_faults(name).iter().map(|fault| path.child("name").invalid(name, fault)));
+            errors.extend(dns_label_faults(name).iter().map(|fault| path.child("name").invalid(name, fault)));
         }
         if seen.contains(&name) {
             errors.push(path.child("name").duplicate(name));
