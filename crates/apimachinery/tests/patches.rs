@@ -114,6 +114,12 @@ fn unmanaged(mut pod: Value) -> Value {
     pod
 }
 
+/// Manager → its fields, in no order.
+fn owned(pod: &Value) -> std::collections::BTreeMap<String, Value> {
+    let entries = list(&pod["metadata"]["managedFields"]).iter();
+    entries.map(|entry| (entry["manager"].as_str().unwrap().to_owned(), entry["fieldsV1"].clone())).collect()
+}
+
 proptest! {
     #[test]
     fn applying_twice_is_applying_once(from in pods(), wanted in pods()) {
@@ -129,6 +135,32 @@ proptest! {
         let object = apply(&PODS, Some(&object), &last, &applying("me")).unwrap();
         let alone = apply(&PODS, None, &last, &applying("me")).unwrap();
         prop_assert_eq!(without_empty(unmanaged(object)), without_empty(unmanaged(alone)));
+    }
+
+    #[test]
+    fn managers_of_different_fields_commute(pod in pods(), first in labels(), env in containers(), swapped in any::<bool>()) {
+        // One cares for labels and finalizers, the other for containers under names of its own.
+        let renamed = |mut containers: Value| {
+            for one in containers.as_array_mut().unwrap() {
+                one["name"] = format!("other-{}", one["name"].as_str().unwrap()).into();
+            }
+            containers
+        };
+        let one = json!({"metadata": {"labels": first, "finalizers": ["x/a"]}});
+        let other = json!({"spec": {"containers": renamed(env)}});
+        let base = apply(&PODS, None, &pod, &applying("base")).unwrap();
+        let both = |order: [(&'static str, &Value); 2]| {
+            order.into_iter().fold(base.clone(), |object, (manager, wanted)| {
+                apply(&PODS, Some(&object), wanted, &applying(manager)).unwrap()
+            })
+        };
+        let there = both([("one", &one), ("other", &other)]);
+        let back = both([("other", &other), ("one", &one)]);
+        prop_assert_eq!(unmanaged(there.clone()), unmanaged(back.clone()));
+        prop_assert_eq!(owned(&there), owned(&back));
+        // Whoever applies again changes nothing of the other's.
+        let again = if swapped { ("one", &one) } else { ("other", &other) };
+        prop_assert_eq!(apply(&PODS, Some(&there), again.1, &applying(again.0)).unwrap(), there);
     }
 
     #[test]

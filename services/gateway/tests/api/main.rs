@@ -6,6 +6,7 @@
 mod client;
 mod cluster;
 mod kubectl;
+mod laws;
 mod operations;
 mod reads;
 mod stories;

@@ -12,10 +12,10 @@ async fn many_who_increment_one_object_lose_nothing() {
     let cluster = Cluster::start().await;
     let client = cluster.admin();
     client.post(PATH, &json!({"metadata": {"name": "n"}, "data": {"count": "0"}})).await;
-    let clients = (0..16).map(|_| {
+    let clients = (0..64).map(|_| {
         let client = client.clone();
         tokio::spawn(async move {
-            for _ in 0..5 {
+            for _ in 0..2 {
                 loop {
                     let mut object = client.get(&format!("{PATH}/n")).await.json();
                     let count: u64 = object["data"]["count"].as_str().unwrap().parse().unwrap();
@@ -33,7 +33,7 @@ async fn many_who_increment_one_object_lose_nothing() {
         done.await.unwrap();
     }
     let object = client.get(&format!("{PATH}/n")).await.json();
-    assert_eq!(object["data"]["count"], "80");
+    assert_eq!(object["data"]["count"], "128");
     cluster.stop().await;
 }
 
@@ -72,6 +72,110 @@ async fn patches_of_different_fields_all_land() {
     }
     let object = client.get(&format!("{PATH}/n")).await.json();
     assert_eq!(object["data"].as_object().map(|data| data.len()), Some(16));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn managers_that_apply_different_fields_all_land() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin();
+    let appliers = (0..8).map(|n| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            for round in 0..5 {
+                let wanted = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "n"},
+                    "data": {format!("k{n}"): round.to_string()}});
+                let headers = [("content-type", "application/apply-patch+yaml")];
+                let path = format!("{PATH}/n?fieldManager=m{n}");
+                let answer = client.ask(Method::PATCH, &path, &headers, wanted.to_string().into()).await;
+                assert!([200, 201].contains(&answer.code), "{}", answer.text());
+            }
+        })
+    });
+    for done in appliers.collect::<Vec<_>>() {
+        done.await.unwrap();
+    }
+    let object = client.get(&format!("{PATH}/n")).await.json();
+    let all: serde_json::Map<_, _> = (0..8).map(|n| (format!("k{n}"), json!("4"))).collect();
+    assert_eq!(object["data"], Value::Object(all));
+    assert_eq!(object["metadata"]["managedFields"].as_array().map(Vec::len), Some(8));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_under_contention_is_never_half_seen() {
+    const MEMBERS: usize = 20;
+    const ROUNDS: usize = 15;
+    let cluster = Cluster::start().await;
+    let client = cluster.admin();
+    let member = |round: &str| -> Vec<Value> {
+        let write = |n| {
+            json!({"verb": "apply", "object": {"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": format!("t{n:02}"), "namespace": "default", "labels": {"tx": "yes"}},
+            "data": {"round": round}}})
+        };
+        (0..MEMBERS).map(write).collect()
+    };
+    let made = client.post("/apis/rutter.dev/v1/transactions", &json!({"writes": member("0")})).await;
+    assert_eq!(made.code, 200, "{}", made.text());
+    let from = client.get(PATH).await.json()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+
+    let writers = (0..3).map(|writer| {
+        let (client, member) = (client.clone(), member);
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let writes = member(&format!("{writer}-{round}"));
+                let answer =
+                    client.post("/apis/rutter.dev/v1/transactions", &json!({"writes": writes})).await;
+                assert!([200, 409].contains(&answer.code), "{}", answer.text());
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let rounds = |list: &Value| -> std::collections::BTreeSet<String> {
+        let items = list["items"].as_array().unwrap();
+        assert_eq!(items.len(), MEMBERS);
+        items.iter().map(|item| item["data"]["round"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut lists = 0;
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        let list = client.get(&format!("{PATH}?labelSelector=tx%3Dyes")).await.json();
+        assert_eq!(rounds(&list).len(), 1, "half of a transaction: {:?}", rounds(&list));
+        // Pages are of the list's revision, whatever is written between them.
+        let first = client.get(&format!("{PATH}?labelSelector=tx%3Dyes&limit=7")).await.json();
+        let mut items = first["items"].as_array().unwrap().clone();
+        let mut token = first["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+        while !token.is_empty() {
+            let page =
+                client.get(&format!("{PATH}?labelSelector=tx%3Dyes&limit=7&continue={token}")).await.json();
+            items.extend(page["items"].as_array().unwrap().clone());
+            token = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+        }
+        assert_eq!(rounds(&json!({"items": items})).len(), 1, "half of a transaction in pages");
+        lists += 1;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(lists > 0);
+
+    // A watch tells the members of each round one after another, with nothing of another round between.
+    client.post(PATH, &json!({"metadata": {"name": "last"}})).await;
+    let mut watch = client.watch(&format!("{PATH}?watch=true&resourceVersion={from}")).await;
+    let (mut told, mut commits) = (Vec::new(), 0);
+    loop {
+        let event = watch.next().await.unwrap();
+        if event["object"]["metadata"]["name"] == "last" {
+            break;
+        }
+        told.push(event["object"]["data"]["round"].clone());
+        if told.len() == MEMBERS {
+            assert!(told.iter().all(|round| *round == told[0]), "{told:?}");
+            told.clear();
+            commits += 1;
+        }
+    }
+    assert!(told.is_empty() && commits > 0, "{commits} commits, and {told:?}");
     cluster.stop().await;
 }
 
