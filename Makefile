@@ -111,6 +111,10 @@ api-table: ## Ask a gateway for every published operation and write docs/api.md
 	@scripts/install test
 	RUTTER_WRITE_API_TABLE=1 cargo test --workspace --test api -- every_published_operation
 
+.PHONY: fuzz
+fuzz: ## Fuzz what reads the bytes of clients, each target for FUZZ_SECONDS (default 60) and FUZZ_RUNS (1000000) at least
+	@scripts/fuzz
+
 .PHONY: check
 check: ## Format, lint, licences and advisories
 	@scripts/install build
