@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Step;
-use super::cluster::Cluster;
+use rutter_tests::Cluster;
+use rutter_tests::Step;
 
 /// A value that may stand in no file of a stopped cluster.
 pub(crate) const CANARY: &str = "canary-4f1d0c2b9a";

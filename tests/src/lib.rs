@@ -1,10 +1,13 @@
-//! What tests of the whole share: writers that remember what they were told, and the check of it against history; and
-//! the tests that run both bounded, with `cargo test`, and at length by themselves.
+//! What tests of the whole share: a cluster in a directory of its own, and steps that are played on it; writers that
+//! remember what they were told, and the check of it against history; and the tests that run both bounded, with
+//! `cargo test`, and at length by themselves.
 
 pub mod apart;
 pub mod check;
+pub mod cluster;
 pub mod dice;
 pub mod stale;
+pub mod steps;
 pub mod traffic;
 pub mod twins;
 pub mod wait;
@@ -13,7 +16,9 @@ pub mod writer;
 use std::time::Duration;
 
 use anyhow::Result;
+pub use cluster::Cluster;
 pub use rutter_client::Client;
+pub use steps::Step;
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
