@@ -1,7 +1,6 @@
 //! What the services of a process stand on: a connection to NATS per role, one view of the log, one way to the ledger.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,6 +15,7 @@ use rutter_runtime::plan::{Guards, PlanExecutor};
 use rutter_runtime::proposer::{LocalInbox, LocalLedger, Proposer, local};
 use rutter_runtime::roles::Role;
 use rutter_runtime::seal::SealKey;
+use rutter_runtime::served::Served;
 use rutter_runtime::shutdown::Stage;
 use rutter_runtime::stream::LogStream;
 use rutter_runtime::view::{View, ViewOptions};
@@ -34,7 +34,7 @@ pub(crate) struct Ground {
     pub(crate) view: View,
     pub(crate) now: Now,
     pub(crate) writer: Writer,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) registry: Served,
     pub(crate) seal: SealKey,
     pub(crate) metrics: Metrics,
     pub(crate) guards: Guards,
@@ -81,7 +81,8 @@ impl Ground {
         let now = Now::start(client.clone(), local.clone(), stage);
         let proposer = proposer(&client, local);
         let writer = Writer { view: view.clone(), proposer, now: now.clone() };
-        let registry = Arc::new(Registry::builtin());
+        let base = rutter_gateway::review::beside(&Registry::builtin());
+        let registry = Served::follow(view.clone(), base, stage);
         let (metrics, guards) = (Metrics::new(), Guards::Kept);
         Ok((Ground { client, view, now, writer, registry, seal, metrics, guards }, inbox))
     }

@@ -31,6 +31,11 @@ impl Scope {
         Scope(format!("node:{name}:alloc"))
     }
 
+    /// The names that the custom resources of a group have: touched when one gets or loses a name.
+    pub fn custom_names(group: &str) -> Scope {
+        Scope(format!("crd:{group}:names"))
+    }
+
     /// Whether a namespace still takes new objects: touched by its termination.
     pub fn ns_life(name: &str) -> Scope {
         Scope(format!("ns:{name}:life"))

@@ -17,6 +17,7 @@ pub fn touches(before: Option<&Value>, after: Option<&Value>, object: &ObjectRef
         ("", "pods") => pod(before, after, &mut touched),
         ("", "nodes") => node(before, after, object, &mut touched),
         ("", "namespaces") => namespace(before, after, object, &mut touched),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition(before, after, &mut touched),
         _ => {}
     }
     touched.into_iter().collect()
@@ -95,6 +96,14 @@ fn namespace(
     let was_marked = text(before, "/metadata/deletionTimestamp").is_some();
     if after.is_none() || (marked && !was_marked) {
         touched.insert(Scope::ns_life(&object.name));
+    }
+}
+
+/// The names of a group's custom resources are given to one definition each.
+fn definition(before: Option<&Value>, after: Option<&Value>, touched: &mut BTreeSet<Scope>) {
+    let names = |object: Option<&Value>| object.and_then(|object| object.pointer("/status/acceptedNames")).cloned();
+    if let Some(group) = text(before.or(after), "/spec/group").filter(|_| names(before) != names(after)) {
+        touched.insert(Scope::custom_names(group));
     }
 }
 
@@ -184,6 +193,22 @@ mod tests {
         check("nodes", json!({"spec": {"unschedulable": true}}), json!({}), &[]);
         check("nodes", json!({}), json!({"spec": {"taints": [{"key": "k"}]}}), &["node:x:alloc"]);
         check("nodes", Value::Null, json!({}), &[]);
+    }
+
+    #[test]
+    fn a_definition_that_gets_or_loses_a_name_touches_the_names_of_its_group() {
+        let named = |plural: &str| json!({"spec": {"group": "g"}, "status": {"acceptedNames": {"plural": plural}}});
+        let definition = ObjectRef {
+            group: "apiextensions.k8s.io".into(),
+            uid: "u".into(),
+            ..of("customresourcedefinitions")
+        };
+        let touched = |before: &Value, after: &Value| {
+            let scopes = touches(Some(before), Some(after), &definition);
+            scopes.iter().map(Scope::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(touched(&named(""), &named("a")), ["crd:g:names"]);
+        assert_eq!(touched(&named("a"), &named("a")), [""; 0]);
     }
 
     #[test]

@@ -220,7 +220,7 @@ fn place_of_version(group: &str, version: &str) -> usize {
 
 /// Kubernetes' order of versions: stable, beta, alpha, the higher number first; other names after them, by name
 /// (k8s.io/apimachinery/pkg/version, CompareKubeAwareVersionStrings).
-fn version_priority(version: &str) -> (u8, Reverse<(u32, u32)>, String) {
+pub(crate) fn version_priority(version: &str) -> (u8, Reverse<(u32, u32)>, String) {
     let Some((major, stage, minor)) = parse_version(version) else {
         return (3, Reverse((0, 0)), version.to_owned());
     };

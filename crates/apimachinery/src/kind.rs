@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::registry::Resource;
-use crate::status::FieldError;
+use crate::status::{FieldError, quoted};
 use crate::validation::NameRule;
 
 /// A kind that this program knows at build time.
@@ -101,6 +101,19 @@ pub trait Strategy: Send + Sync {
     /// The names that [`Strategy::selectable`] gives, so that a selector can be refused before any object is seen.
     fn selectable_names(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Why a `fieldSelector` may not name this field, in upstream's words; none where it may
+    /// (`k8s.io/apimachinery/pkg/runtime/conversion.go`, DefaultMetaV1FieldSelectorConversion).
+    fn refuses_selector(&self, field: &str) -> Option<String> {
+        let known = self.selectable_names();
+        (!known.contains(&field)).then(|| match known.is_empty() {
+            true => format!(
+                "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                quoted(field)
+            ),
+            false => format!("field label not supported: {field}"),
+        })
     }
 
     /// Seconds between the mark of deletion and the end, for an object whose deletion is graceful (a Pod); none for

@@ -1,5 +1,6 @@
 //! Pure Kubernetes semantics: what the API means, without a socket, a clock or a disk.
 
+pub mod custom;
 pub mod decode;
 pub mod discovery;
 mod json;
@@ -13,6 +14,7 @@ pub mod quantity;
 pub mod registry;
 pub mod selector;
 pub mod status;
+pub mod structural;
 pub mod table;
 pub mod tables;
 pub mod validation;

@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::custom::{Custom, PathColumns};
 use crate::kind::{Column, Kind, Strategy};
 pub use crate::tables::Text;
 use crate::tables::{
@@ -38,11 +40,42 @@ pub struct Resource {
     pub storage_version_hash: Option<Text>,
     /// The type of its objects.
     pub schema: TypeRef,
+    /// The type of a list of them, where it was not published.
+    pub list_schema: Option<TypeRef>,
     /// The protobuf message of its objects; `None` where they have only JSON (custom resources).
     pub message: Option<MessageRef>,
-    pub strategy: &'static dyn Strategy,
-    pub columns: &'static [Column],
+    pub strategy: Rules,
+    pub columns: Columns,
     pub sealed: bool,
+    /// What a custom resource goes by; none for a kind known at build time.
+    pub custom: Option<Arc<Custom>>,
+    /// A version in which objects may rest and that nobody can ask for: found by its kind only.
+    pub unserved: bool,
+}
+
+/// A strategy: one known at build time, or one that came with a definition.
+#[derive(Clone)]
+pub enum Rules {
+    Static(&'static dyn Strategy),
+    Made(Arc<dyn Strategy>),
+}
+
+impl Deref for Rules {
+    type Target = dyn Strategy;
+
+    fn deref(&self) -> &(dyn Strategy + 'static) {
+        match self {
+            Rules::Static(strategy) => *strategy,
+            Rules::Made(strategy) => strategy.as_ref(),
+        }
+    }
+}
+
+/// What a Table shows of a resource.
+#[derive(Clone)]
+pub enum Columns {
+    Static(&'static [Column]),
+    Made(Arc<PathColumns>),
 }
 
 /// A subresource and the kind its bodies are of.
@@ -110,6 +143,7 @@ pub struct Registry {
     resources: Vec<Arc<Resource>>,
     by_plural: HashMap<(Text, Text, Text), usize>,
     by_kind: HashMap<(Text, Text, Text), usize>,
+    unserved: HashMap<(Text, Text, Text), Arc<Resource>>,
 }
 
 impl Registry {
@@ -129,6 +163,11 @@ impl Registry {
 
     /// Adds a resource, or replaces the one of that group, version and plural.
     pub fn add(&mut self, resource: Arc<Resource>) {
+        if resource.unserved {
+            let kind = (resource.group.clone(), resource.version.clone(), resource.kind.clone());
+            self.unserved.insert(kind, resource);
+            return;
+        }
         let place = (resource.group.clone(), resource.version.clone(), resource.plural.clone());
         let index = *self.by_plural.entry(place).or_insert(self.resources.len());
         let kind = (resource.group.clone(), resource.version.clone(), resource.kind.clone());
@@ -145,10 +184,16 @@ impl Registry {
         Some(self.resources[index].clone())
     }
 
-    /// The resource whose objects are of this kind.
+    /// The resource whose objects are of this kind, be it served or not.
     pub fn by_kind(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Resource>> {
-        let index = *self.by_kind.get(&key(group, version, kind))?;
-        Some(self.resources[index].clone())
+        let key = key(group, version, kind);
+        let index = self.by_kind.get(&key);
+        index.map(|index| self.resources[*index].clone()).or_else(|| self.unserved.get(&key).cloned())
+    }
+
+    /// Whether any version of a group has a resource of this name.
+    pub fn has(&self, group: &str, plural: &str) -> bool {
+        self.resources.iter().any(|resource| resource.group == group && resource.plural == plural)
     }
 
     /// Every resource, in the order they were declared.
@@ -180,10 +225,13 @@ fn declared(kind: &'static Kind) -> Resource {
         subresources: Vec::new(),
         storage_version_hash: None,
         schema: tables::types().by_kind(&gvk).unwrap_or_else(|| metadata_only(kind)),
+        list_schema: None,
         message: tables::messages().by_kind(&gvk.api_version(), kind.kind),
-        strategy: kind.strategy,
-        columns: kind.columns,
+        strategy: Rules::Static(kind.strategy),
+        columns: Columns::Static(kind.columns),
         sealed: kind.sealed,
+        custom: None,
+        unserved: false,
     };
     if let Some(facts) = tables::resource(kind.group, kind.version, kind.plural) {
         resource.learn(facts);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::kind::Column;
-use crate::registry::Resource;
+use crate::registry::{Columns, Resource};
 
 /// The version of `meta.k8s.io` that a client asked for; what they hold is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,19 @@ pub fn event(resource: &Resource, object: Value, first: bool, asked: &Asked) -> 
 /// The `columnDefinitions` of a resource.
 #[must_use]
 pub fn column_definitions(resource: &Resource) -> Value {
-    columns(resource).iter().map(definition).collect()
+    match &resource.columns {
+        Columns::Static(columns) => shown(columns).iter().map(definition).collect(),
+        Columns::Made(columns) => columns.definitions().into(),
+    }
+}
+
+/// The cells of an object's row.
+#[must_use]
+pub fn cells(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Value> {
+    match &resource.columns {
+        Columns::Static(columns) => shown(columns).iter().map(|column| (column.cell)(object, now)).collect(),
+        Columns::Made(columns) => columns.cells(object, now),
+    }
 }
 
 fn definition(column: &Column) -> Value {
@@ -125,8 +137,7 @@ fn definition(column: &Column) -> Value {
 /// One row, for who writes a long table piece by piece.
 #[must_use]
 pub fn row(resource: &Resource, object: Value, asked: &Asked) -> Value {
-    let cells: Vec<Value> =
-        columns(resource).iter().map(|column| (column.cell)(&object, asked.now)).collect();
+    let cells = cells(resource, &object, asked.now);
     let object = match asked.include {
         Include::None => Value::Null,
         Include::Metadata => partial(object, asked.version),
@@ -136,7 +147,7 @@ pub fn row(resource: &Resource, object: Value, asked: &Asked) -> Value {
 }
 
 /// What upstream shows of kinds that have no printer (`NewDefaultTableConvertor`).
-const DEFAULT_COLUMNS: [Column; 2] = [
+static DEFAULT_COLUMNS: [Column; 2] = [
     Column {
         name: "Name",
         data_type: "string",
@@ -155,8 +166,8 @@ const DEFAULT_COLUMNS: [Column; 2] = [
     },
 ];
 
-fn columns(resource: &Resource) -> &[Column] {
-    if resource.columns.is_empty() { &DEFAULT_COLUMNS } else { resource.columns }
+fn shown(columns: &'static [Column]) -> &'static [Column] {
+    if columns.is_empty() { &DEFAULT_COLUMNS } else { columns }
 }
 
 fn metadata_field(object: &Value, name: &str) -> Value {

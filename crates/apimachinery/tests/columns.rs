@@ -11,7 +11,8 @@ fn line(group: &str, version: &str, plural: &str, object: &Value) -> String {
     let resource =
         Registry::builtin().resource(group, version, plural).unwrap_or_else(|| panic!("no {plural}"));
     let told = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let cells: Vec<String> = resource.columns.iter().map(|column| told((column.cell)(object, now))).collect();
+    let cells: Vec<String> =
+        rutter_apimachinery::table::cells(&resource, object, now).into_iter().map(told).collect();
     cells.join(" | ")
 }
 

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::PlanExecutor;
+use crate::served;
 use crate::view::{Subscription, SubscriptionEnd, ViewError, fact_of};
 
 /// Plans of one controller under way at once: enough to fill frames, few enough to stay fair.
@@ -127,9 +128,9 @@ fn pause<C: Controller>(machine: &Machine<C>) -> Duration {
 /// Every object that the controller follows, as of the snapshot.
 fn facts_of<C: Controller>(executor: &PlanExecutor, snapshot: &Snapshot) -> Result<Vec<Fact>, ViewError> {
     let mut facts = Vec::new();
-    for resource in executor.registry().resources() {
-        if C::follows(&resource.group, &resource.plural) {
-            for entry in snapshot.list(&ListQuery::of(&resource.group, &resource.plural)) {
+    for (group, plural) in served::kinds(&executor.registry().now(), snapshot)? {
+        if C::follows(&group, &plural) {
+            for entry in snapshot.list(&ListQuery::of(&group, &plural)) {
                 let (key, record) = entry?;
                 facts.push(fact_of(&key, Op::Create, &record));
             }

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod proposer;
 pub mod roles;
 pub mod seal;
+pub mod served;
 pub mod server;
 pub mod shutdown;
 pub mod standby;

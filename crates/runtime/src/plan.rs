@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rutter_apimachinery::registry::{Registry, Resource};
+use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::status::Status;
 use rutter_apimachinery::write;
 use rutter_controller::draft::{self, Drafted};
@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use crate::executor::{Letterhead, Writer};
 use crate::seal::{SealKey, is_sealed};
+use crate::served::Served;
 use crate::telemetry;
 use crate::view::ViewError;
 
@@ -42,7 +43,7 @@ pub trait Admission: Send + Sync {
 #[derive(Clone)]
 pub struct PlanExecutor {
     writer: Writer,
-    registry: Arc<Registry>,
+    registry: Served,
     seal: SealKey,
     admission: Option<Arc<dyn Admission>>,
     service: &'static str,
@@ -91,7 +92,7 @@ impl PlanExecutor {
     #[must_use]
     pub fn new(
         writer: Writer,
-        registry: Arc<Registry>,
+        registry: Served,
         seal: SealKey,
         service: &'static str,
     ) -> PlanExecutor {
@@ -112,9 +113,9 @@ impl PlanExecutor {
         self
     }
 
-    /// The registry of what is served.
+    /// What is served.
     #[must_use]
-    pub fn registry(&self) -> &Arc<Registry> {
+    pub fn registry(&self) -> &Served {
         &self.registry
     }
 
@@ -224,7 +225,7 @@ impl draft::Desk for Desk<'_> {
     fn resource_of(&self, object: &Value) -> Result<Arc<Resource>, PlanError> {
         let (api_version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource = self.executor.registry.by_kind(group, version, kind);
+        let resource = self.executor.registry.now().by_kind(group, version, kind);
         resource.ok_or_else(|| PlanError::Unserved(format!("{api_version} {kind}")))
     }
 

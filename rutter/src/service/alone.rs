@@ -99,7 +99,7 @@ pub(crate) async fn gateway(args: GatewayArgs) -> Result<()> {
     run("gateway", &common, metrics.clone(), async |shutdown| {
         let ground = ground(&args.common, &Role::Gateway, Duration::ZERO, shutdown).await?;
         let ground = Ground { metrics, ..ground };
-        let keys = cluster::ensure(&ground.writer, &ground.registry, &ground.seal).await?;
+        let keys = cluster::ensure(&ground.writer, &ground.registry.now(), &ground.seal).await?;
         let data = client(&args.common, &Role::Gateway).await?;
         let config = rutter_gateway::Config {
             listen: args.listen,

@@ -103,7 +103,7 @@ async fn start(args: &UpArgs, home: &Home, progress: &Progress, shutdown: &mut S
     });
 
     progress.step("starting the API");
-    let keys = cluster::ensure(&ground.writer, &ground.registry, &ground.seal).await?;
+    let keys = cluster::ensure(&ground.writer, &ground.registry.now(), &ground.seal).await?;
     let api = api(args, &broker, &ground, &keys, shutdown.stage("gateway")).await?;
     kubeconfig::write(&home.kubeconfig(), &keys, &api.to_string())?;
     let client = Client::open(Some(&home.kubeconfig()))?;

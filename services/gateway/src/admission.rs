@@ -1,6 +1,7 @@
 //! Admission: what the cluster, rather than the kind, says about a write. The place for quotas, limits, policies and
 //! webhooks; what is here needs no configuration. It runs inside the executor's decision, so a retry admits anew.
 
+mod custom;
 pub mod defaults;
 pub mod namespace;
 
@@ -52,6 +53,7 @@ pub fn create(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Admitt
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         admitted.guards.push(namespace::admit_create(snapshot, &call.info.namespace, call.subject(), name)?);
     }
+    admitted.guards.extend(custom::admit_create(call, snapshot, object)?);
     if service::is_service(call) {
         admitted.companions.0 = service::taken(call, snapshot, None, &mut admitted.object)?;
     }
@@ -93,7 +95,8 @@ fn is_namespace(call: &Call) -> bool {
 /// # Errors
 /// As for [`create`], of what is new.
 pub fn update(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) -> Result<Admitted, Status> {
-    let mut admitted = Admitted { object: after, companions: Companions::default(), guards: Vec::new() };
+    let guards = custom::premise(call, snapshot)?.into_iter().collect();
+    let mut admitted = Admitted { object: after, companions: Companions::default(), guards };
     if service::is_service(call) && call.info.subresource.is_empty() {
         let asked = admitted.object.clone();
         admitted.companions.0 = match service::taken(call, snapshot, Some(before), &mut admitted.object) {

@@ -25,7 +25,7 @@ use crate::body::Body;
 use crate::encode::respond;
 use crate::listen::Peer;
 use crate::request::info::{self, Target};
-use crate::request::{Accept, Query, RequestInfo, accept};
+use crate::request::{Accept, Query, RequestInfo, Verb, accept};
 use crate::{Gateway, authn, authz, pages, verbs};
 
 /// A request for a resource that has passed everything before the verbs.
@@ -105,10 +105,40 @@ async fn admitted(
         Target::Resource(info) if info.group == pages::rutter::GROUP => {
             pages::rutter::serve(gateway, &user, &info, &query, request).await
         }
-        Target::Resource(info) => match resolved(gateway, &info) {
-            Some(resource) => verbs::serve(called(gateway, user, info, query, resource, request)?).await,
+        Target::Resource(info) => match found(gateway, &info).await {
+            Some(resource) => {
+                let warning = resource.custom.as_ref().and_then(|custom| custom.warning.clone());
+                let call = called(gateway, user, info, query, resource, request)?;
+                let mut response = match verbs::serve(call).await {
+                    Ok(response) => response,
+                    Err(status) if warning.is_some() => respond::status(&status, None),
+                    Err(status) => return Err(status),
+                };
+                respond::warn(&mut response, warning.as_slice());
+                Ok(response)
+            }
             None => Ok(pages::not_found(gateway, &info)),
         },
+    }
+}
+
+/// The resource that is asked for. What is defined in the log is looked up as the log is now, so that a client who saw a
+/// definition established finds its resource.
+async fn found(gateway: &Gateway, info: &RequestInfo) -> Option<Arc<Resource>> {
+    if let Some(known) = resolved(gateway, info).filter(|known| known.custom.is_none()) {
+        return Some(known);
+    }
+    let registry = gateway.latest_registry().await;
+    let found = registry.resource(&info.group, &info.version, &info.resource)?;
+    fits_scope(&found, info).then_some(found)
+}
+
+/// A path with a namespace leads to nothing without one, and one without to many or none (`crdHandler.ServeHTTP`).
+fn fits_scope(resource: &Resource, info: &RequestInfo) -> bool {
+    match (resource.namespaced, info.namespace.is_empty()) {
+        (false, named) => named,
+        (true, true) => matches!(info.verb, Verb::List | Verb::Watch),
+        (true, false) => true,
     }
 }
 

@@ -2,6 +2,8 @@
 //! another version of its group converts on read. Events are stored once, as the core group's, and `events.k8s.io` speaks
 //! of the same ones in newer words (pkg/apis/events/v1/conversion.go). HorizontalPodAutoscalers are stored as v2 has them.
 
+pub(crate) mod custom;
+
 use bytes::Bytes;
 use rutter_apimachinery::kinds::autoscaling::v1 as older_autoscaler;
 use rutter_apimachinery::registry::{Registry, Resource};
@@ -76,6 +78,9 @@ fn stored_as(resource: &Resource) -> Option<Other> {
 
 /// A draft that was made in the words of the request, as it is stored.
 pub(crate) fn stored(mut draft: Draft, resource: &Resource, registry: &Registry) -> Draft {
+    if let Some(of) = &resource.custom {
+        return custom::stored(draft, of, resource);
+    }
     let (kept, mut object) = match stored_as(resource) {
         None => return draft,
         Some(Other::Event) => {

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rutter_apimachinery::registry::Registry;
 use rutter_runtime::metrics::Metrics as Readiness;
+use rutter_runtime::served::Served;
 
 use crate::authn::token::Tokens;
 use crate::metrics::Metrics;
@@ -23,8 +23,8 @@ pub struct Gateway(Arc<Parts>);
 
 pub struct Parts {
     pub store: Store,
-    /// Exchanged whole when custom resources change.
-    pub registry: ArcSwap<Registry>,
+    /// What is served, as it changes with the log.
+    pub served: Served,
     pub tokens: Tokens,
     pub nats: async_nats::Client,
     pub dialler: Dialler,
@@ -50,7 +50,12 @@ impl Gateway {
     }
 
     pub fn registry(&self) -> Arc<Registry> {
-        self.0.registry.load_full()
+        self.0.served.now()
+    }
+
+    /// The registry with every definition in it that this gateway's view shows.
+    pub async fn latest_registry(&self) -> Arc<Registry> {
+        self.0.served.caught_up(self.0.store.view()).await
     }
 }
 

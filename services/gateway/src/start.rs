@@ -1,17 +1,15 @@
 //! Starting a gateway: what it is told, what it is given, and the tasks that it runs.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use rutter_apimachinery::registry::Registry;
 use rutter_runtime::executor::Writer;
 use rutter_runtime::metrics::{Metrics as Readiness, Readiness as State};
 use rutter_runtime::pki::PkiError;
 use rutter_runtime::pki::cluster::ClusterKeys;
 use rutter_runtime::seal::SealKey;
+use rutter_runtime::served::Served;
 use rutter_runtime::shutdown::Stage;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -29,7 +27,7 @@ use crate::pins::Pins;
 use crate::service::{Ranges, RangesError, sweep};
 use crate::store::Store;
 use crate::verbs::watch::hub::Hub;
-use crate::{Gateway, Parts, bootstrap, chain, review};
+use crate::{Gateway, Parts, bootstrap, chain};
 
 /// What a gateway is told.
 #[derive(Debug, Clone)]
@@ -76,7 +74,8 @@ pub struct Given {
     pub data: async_nats::Client,
     pub keys: ClusterKeys,
     pub seal: SealKey,
-    pub registry: Arc<Registry>,
+    /// With what is never stored ([`crate::review::beside`]) in its base.
+    pub registry: Served,
     pub metrics: Readiness,
 }
 
@@ -130,7 +129,7 @@ fn gateway(config: &Config, given: &Given, port: u16) -> Result<Gateway, StartEr
     let (first, last) = config.node_ports;
     Ok(Gateway::new(Parts {
         store: Store::new(given.writer.clone(), given.control.clone(), given.seal.clone()),
-        registry: ArcSwap::from_pointee(review::beside(&given.registry)),
+        served: given.registry.clone(),
         tokens: Tokens::from_pem(&given.keys.service_account.0)?,
         nats: given.control.clone(),
         dialler: Dialler::new(given.data.clone()),

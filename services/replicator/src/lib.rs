@@ -6,8 +6,8 @@ mod hearing;
 mod root;
 
 use rutter_replicator_core::{
-    Defaults, Deployments, Disruption, EndpointSliceMirroring, EndpointSlices, Endpoints, Garbage,
-    NamespaceEnding, NodeLeases, NodeLifecycle, PodGarbage, ReplicaSets,
+    CustomResources, Defaults, Deployments, Disruption, EndpointSliceMirroring, EndpointSlices, Endpoints,
+    Garbage, NamespaceEnding, NodeLeases, NodeLifecycle, PodGarbage, ReplicaSets,
 };
 use rutter_runtime::controller::{self, Nothing};
 use rutter_runtime::plan::PlanExecutor;
@@ -49,6 +49,7 @@ pub fn start(config: ReplicatorConfig, parts: Parts, stage: &Stage) {
     alone.start::<Garbage>(Nothing);
     alone.start::<NamespaceEnding>(Nothing);
     alone.start::<PodGarbage>(Nothing);
+    alone.start::<CustomResources>(Nothing);
     alone.start::<Defaults>(root::Root::new(executor.writer().view.clone(), seal));
     let (silence, leases) = hearing::listen(client, stage);
     alone.start::<NodeLifecycle>(silence);

@@ -6,7 +6,7 @@
 //! `k8s.io/apiserver/pkg/endpoints/handlers/rest.go` (transformDecodeError).
 
 mod parse;
-mod shape;
+pub(crate) mod shape;
 
 use serde_json::Value;
 
@@ -93,8 +93,8 @@ pub fn patched(
         let error: FieldError = Path::of("patch").invalid(object.to_string(), why);
         Status::invalid(Subject::new("", ""), "", vec![error])
     };
-    match shape::conform(&mut object, resource.schema()) {
-        Err(error) => Err(refuse(&object, &error.to_string())),
+    match conform(&mut object, resource) {
+        Err(why) => Err(refuse(&object, &why)),
         Ok(unknown) => settle(object, unknown, validation, |object, why| refuse(object, &why)),
     }
 }
@@ -127,13 +127,20 @@ fn decode(
     }
     check_kind(&parsed.object, resource)?;
     let mut object = parsed.object;
-    let unknown = shape::conform(&mut object, resource.schema())
-        .map_err(|error| cannot_be_handled(resource, &error.to_string()))?;
+    let unknown = conform(&mut object, resource).map_err(|why| cannot_be_handled(resource, &why))?;
     let findings = match (parsed.repeated, unknown) {
         (repeated, unknown) if repeated.is_empty() || unknown.is_empty() => [repeated, unknown].concat(),
         (repeated, unknown) => order(body, [repeated, unknown].concat()),
     };
     settle(object, findings, validation, |_, why| cannot_be_handled(resource, &why))
+}
+
+/// Brings an object into the shape of its schema and gives what was unknown, or why it can't.
+fn conform(object: &mut Value, resource: &Resource) -> Result<Vec<String>, String> {
+    match &resource.custom {
+        None => shape::conform(object, resource.schema()).map_err(|error| error.to_string()),
+        Some(custom) => custom.conform(object).map_err(|error| error.to_string()),
+    }
 }
 
 /// Warns, refuses or is silent about unknown and repeated fields.

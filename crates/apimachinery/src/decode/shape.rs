@@ -30,6 +30,18 @@ pub(super) fn conform(object: &mut Value, schema: &Type) -> Result<Vec<String>, 
     Ok(shaper.unknown)
 }
 
+/// As [`conform`], of a part of an object: what was unknown, as paths from the object on.
+pub(crate) fn conform_at(
+    value: &mut Value,
+    schema: &Type,
+    path: &Path<'_>,
+) -> Result<Vec<String>, TypeError> {
+    let mut shaper = Shaper { unknown: Vec::new(), drops_unknown: true };
+    shaper.fields(value, schema, &Place { within: schema, path: *path })?;
+    let bare = |told: String| told.trim_start_matches("unknown field ").trim_matches('"').to_owned();
+    Ok(shaper.unknown.into_iter().map(bare).collect())
+}
+
 /// Brings an object into shape and lets unknown fields be: those of a newer program survive this one.
 pub(super) fn settle(object: &mut Value, schema: &Type) -> Result<(), TypeError> {
     let mut shaper = Shaper { unknown: Vec::new(), drops_unknown: false };
@@ -37,7 +49,7 @@ pub(super) fn settle(object: &mut Value, schema: &Type) -> Result<(), TypeError>
 }
 
 /// JSON's word for what a value is.
-pub(super) fn name_of(value: &Value) -> &'static str {
+pub(crate) fn name_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -1,6 +1,7 @@
 //! One room per API group, one file per kind.
 
 mod admission;
+pub mod apiextensions;
 mod apps;
 pub mod autoscaling;
 mod batch;
@@ -76,6 +77,7 @@ pub const ALL: &[&Kind] = &[
     &admission::VALIDATING_ADMISSION_POLICY,
     &admission::VALIDATING_ADMISSION_POLICY_BINDING,
     &admission::VALIDATING_WEBHOOK_CONFIGURATION,
+    &apiextensions::CUSTOM_RESOURCE_DEFINITION,
     &scheduling::PRIORITY_CLASS,
     &coordination::LEASE,
     &node::RUNTIME_CLASS,

@@ -35,7 +35,8 @@ pub(super) struct Operation {
 /// What a request carries.
 pub(super) enum Body {
     Object(TypeRef),
-    Patch,
+    /// Custom resources know no strategic merge patch.
+    Patch { strategic: bool },
     DeleteOptions,
 }
 
@@ -95,7 +96,10 @@ fn request_body(body: &Body) -> Value {
         Body::Object(schema) => {
             json!({ "required": true, "content": { "*/*": { "schema": reference(&schema.name) } } })
         }
-        Body::Patch => json!({ "required": true, "content": content(&PATCHES, &meta("Patch")) }),
+        Body::Patch { strategic } => {
+            let known = if *strategic { &PATCHES[..] } else { &PATCHES[..3] };
+            json!({ "required": true, "content": content(known, &meta("Patch")) })
+        }
         Body::DeleteOptions => json!({ "content": { "*/*": { "schema": meta("DeleteOptions") } } }),
     }
 }

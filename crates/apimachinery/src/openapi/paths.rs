@@ -59,7 +59,7 @@ impl<'a> Room<'a> {
         Room {
             resource,
             schema: Some(resource.schema.clone()),
-            list: tables::types().by_kind(&list),
+            list: resource.list_schema.clone().or_else(|| tables::types().by_kind(&list)),
             collection: format!("{root}{scope}/{}", resource.plural),
             root,
             kind,
@@ -170,7 +170,7 @@ impl<'a> Room<'a> {
         let of_verb = |verb| match verb {
             "get" => Some(operation("get", "get", "read", None)),
             "update" => Some(operation("put", "put", "replace", Some(Body::Object(schema.clone())))),
-            "patch" => Some(operation("patch", "patch", "patch", Some(Body::Patch))),
+            "patch" => Some(operation("patch", "patch", "patch", Some(Body::Patch { strategic: self.resource.custom.is_none() }))),
             "create" => Some(operation("post", "post", "create", Some(Body::Object(schema.clone())))),
             "delete" => Some(operation("delete", "delete", "delete", Some(Body::DeleteOptions))),
             _ => None,

@@ -4,23 +4,29 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::custom::Made;
 use crate::tables::descriptions;
 use crate::tables::{self, Field, GroupVersionKind, ListType, MapType, Opaque, Schema, Type};
 
-/// Schemas of these types and of every type they refer to, by name.
-pub(super) fn closure(roots: BTreeSet<String>) -> Map<String, Value> {
+/// Schemas of these types and of every type they refer to, by name; `made` are those that no table has.
+pub(super) fn closure(roots: BTreeSet<String>, made: &Made) -> Map<String, Value> {
     let mut schemas = Map::new();
     let mut waiting = roots;
     while let Some(name) = waiting.pop_first() {
         if schemas.contains_key(&name) {
             continue;
         }
-        let schema = match tables::types().get(&name) {
-            Some(found) => {
+        let schema = match (made.get(&name), tables::types().get(&name)) {
+            (Some(made), _) => {
+                // All that a custom resource refers to.
+                waiting.extend(["ObjectMeta", "ListMeta"].map(|name| format!("{}.{name}", super::META)));
+                made.clone()
+            }
+            (None, Some(found)) => {
                 waiting.extend(found.fields.iter().filter_map(|field| named(&field.schema)));
                 describe(&found)
             }
-            None => opaque(&name),
+            (None, None) => opaque(&name),
         };
         schemas.insert(name, schema);
     }
@@ -37,7 +43,7 @@ pub(super) fn kind(kind: &GroupVersionKind) -> Value {
     json!({ "group": kind.group, "version": kind.version, "kind": kind.kind })
 }
 
-fn describe(described: &Type) -> Value {
+pub(super) fn describe(described: &Type) -> Value {
     let properties: Map<String, Value> =
         described.fields.iter().map(|field| (field.name.to_string(), told(described, field))).collect();
     let required: Vec<&str> =

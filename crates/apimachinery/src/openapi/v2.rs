@@ -101,7 +101,7 @@ fn definition(schema: Value) -> Value {
 }
 
 /// References point to where 2.0 keeps its types.
-fn old_references(mut value: Value) -> Value {
+pub(super) fn old_references(mut value: Value) -> Value {
     fn walk(value: &mut Value) {
         match value {
             Value::Object(fields) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::registry::Resource;
-use crate::status::{Status, quoted};
+use crate::status::Status;
 
 /// Conditions on the selectable fields of a kind; without any, every object matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,16 +37,10 @@ impl FieldSelector {
     /// 400: `field label not supported: x`, or, for a kind without selectable fields of its own, upstream's longer
     /// sentence (`k8s.io/apimachinery/pkg/runtime/conversion.go`, DefaultMetaV1FieldSelectorConversion).
     pub fn check(&self, resource: &Resource) -> Result<(), Status> {
-        let known = resource.strategy.selectable_names();
-        let supported =
-            |field: &str| matches!(field, "metadata.name" | "metadata.namespace") || known.contains(&field);
-        let Some(unknown) = self.terms.iter().find(|term| !supported(&term.field)) else { return Ok(()) };
-        Err(Status::bad_request(if known.is_empty() {
-            let field = quoted(&unknown.field);
-            format!("{field} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
-        } else {
-            format!("field label not supported: {}", unknown.field)
-        }))
+        let own = |field: &str| !matches!(field, "metadata.name" | "metadata.namespace");
+        let asked = self.terms.iter().map(|term| term.field.as_str()).filter(|field| own(field));
+        let refused = asked.filter_map(|field| resource.strategy.refuses_selector(field)).next();
+        refused.map_or(Ok(()), |why| Err(Status::bad_request(why)))
     }
 
     /// Whether an object of this name and namespace and with these selectable fields is meant.

@@ -14,9 +14,19 @@ const FOREGROUND: &str = "foregroundDeletion";
 
 /// Checks the metadata of any object.
 pub fn metadata(meta: &Value, namespaced: bool, rule: NameRule, errors: &mut Vec<FieldError>) {
-    let path = Path::of("metadata");
-    names(meta, rule, &path, errors);
-    namespace(meta, namespaced, &path, errors);
+    metadata_at(meta, namespaced, rule, &Path::of("metadata"), errors);
+}
+
+/// Checks the metadata at a path, which may lie deep within another object.
+pub fn metadata_at(
+    meta: &Value,
+    namespaced: bool,
+    rule: NameRule,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
+    names(meta, rule, path, errors);
+    namespace(meta, namespaced, path, errors);
     non_negative(&meta["generation"], &path.child("generation"), errors);
     labels(&meta["labels"], &path.child("labels"), errors);
     annotations(&meta["annotations"], &path.child("annotations"), errors);

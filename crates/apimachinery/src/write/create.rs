@@ -71,7 +71,8 @@ fn begin(metadata: &mut Value, cx: &WriteCx<'_>, rules: &Cx<'_>) {
 
 /// Where status has a path of its own, nobody brings one along.
 fn forget_status(object: &mut Value, rules: &Cx<'_>) {
-    if rules.resource.has_status() && !rules.resource.strategy.brings_status() {
+    // A custom resource's schema may ask for more than nothing: its own rules take the status away.
+    if rules.resource.custom.is_none() && rules.resource.has_status() && !rules.resource.strategy.brings_status() {
         object["status"] = json!({});
     }
 }

@@ -63,6 +63,12 @@ pub enum Deletion {
     Pending(Value),
 }
 
+/// An object that stays as it is and is written once more, to rest in another form.
+#[must_use]
+pub fn restated(resource: &Resource, before: &Value) -> Draft {
+    draft::updated(resource, before, before.clone(), Vec::new())
+}
+
 impl WriteCx<'_> {
     fn of<'a>(&'a self, resource: &'a Resource, subresource: &'a str) -> Cx<'a> {
         Cx { resource, subresource, now: self.now, user: self.user }

@@ -104,7 +104,11 @@ fn keep_the_other_half(after: &mut Value, before: &Value, rules: &Cx<'_>) {
         }
         *after = before.clone();
         after["metadata"] = metadata;
-        after["status"] = if status.is_null() { json!({}) } else { status };
+        match (status.is_null(), &rules.resource.custom) {
+            (false, _) => after["status"] = status,
+            (true, None) => after["status"] = json!({}),
+            (true, Some(_)) => remove(after, "status"),
+        }
     } else if rules.resource.has_status() {
         carry(after, before, "status");
     }

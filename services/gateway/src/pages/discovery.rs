@@ -17,13 +17,13 @@ use crate::request::{Accept, Format};
 
 /// # Errors
 /// 406.
-pub(super) fn page(
+pub(super) async fn page(
     gateway: &Gateway,
     path: &str,
     headers: &HeaderMap,
 ) -> Result<Option<Response<Body>>, Status> {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let registry = gateway.registry();
+    let registry = gateway.latest_registry().await;
     let root = match parts.as_slice() {
         ["api"] => Some(Root::Core),
         ["apis"] => Some(Root::Groups),

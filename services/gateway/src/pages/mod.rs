@@ -39,9 +39,9 @@ pub async fn serve(
         "/metrics" => Some(metrics(gateway)),
         "/.well-known/openid-configuration" => Some(issuer(gateway)),
         "/openid/v1/jwks" => Some(keys(gateway)),
-        _ if path.starts_with("/openapi/") => openapi::page(gateway, path, query, headers),
+        _ if path.starts_with("/openapi/") => openapi::page(gateway, path, query, headers).await,
         _ if path == "/api" || path.starts_with("/api/") || path == "/apis" || path.starts_with("/apis/") => {
-            discovery::page(gateway, path, headers)?
+            discovery::page(gateway, path, headers).await?
         }
         _ => health::page(gateway, path, query),
     };

@@ -1,6 +1,6 @@
 //! `/openapi/v3` and `/openapi/v2`: rendered once per registry, since they are large and change only with it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -20,46 +20,60 @@ pub struct Cache(Mutex<Option<(Arc<Registry>, Arc<Rendered>)>>);
 
 pub(super) struct Rendered {
     v3: Documents,
-    v2: Vec<u8>,
-    v2_protobuf: Vec<u8>,
-    v2_etag: String,
+    /// Made when somebody asks: it is the whole API in one, and few do.
+    v2: OnceLock<Whole>,
 }
 
 impl Cache {
     fn of(&self, registry: &Arc<Registry>) -> Arc<Rendered> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, rendered)) = held.as_ref()
-            && Arc::ptr_eq(of, registry)
-        {
-            return rendered.clone();
-        }
-        let document = openapi::v2(registry);
-        let v2 = document.to_string().into_bytes();
-        let rendered = Arc::new(Rendered {
-            v3: Documents::of(registry),
-            v2_protobuf: openapi::v2_protobuf(&document),
-            v2_etag: discovery::etag(&v2),
-            v2,
-        });
+        let v3 = match held.as_ref() {
+            Some((of, rendered)) if Arc::ptr_eq(of, registry) => return rendered.clone(),
+            Some((_, before)) => Documents::after(registry, &before.v3),
+            None => Documents::of(registry),
+        };
+        let rendered = Arc::new(Rendered { v3, v2: OnceLock::new() });
         *held = Some((registry.clone(), rendered.clone()));
         rendered
     }
 }
 
+/// The whole API in one document.
+struct Whole {
+    json: Vec<u8>,
+    protobuf: Vec<u8>,
+    etag: String,
+}
+
+impl Rendered {
+    fn v2(&self, registry: &Registry) -> &Whole {
+        self.v2.get_or_init(|| {
+            let document = openapi::v2(registry);
+            let json = document.to_string().into_bytes();
+            Whole { protobuf: openapi::v2_protobuf(&document), etag: discovery::etag(&json), json }
+        })
+    }
+}
+
 /// None for what is no document.
-pub(super) fn page(
+pub(super) async fn page(
     gateway: &Gateway,
     path: &str,
     query: &Query,
     headers: &HeaderMap,
 ) -> Option<Response<Body>> {
-    let rendered = gateway.openapi.of(&gateway.registry());
+    let registry = gateway.latest_registry().await;
+    let rendered = gateway.openapi.of(&registry);
     match path {
         "/openapi/v3" => Some(respond::json(&rendered.v3.index())),
-        "/openapi/v2" if wants_protobuf(headers) => {
-            Some(tagged(openapi::V2_PROTOBUF, &rendered.v2_protobuf, &rendered.v2_etag, headers))
+        "/openapi/v2" => {
+            let whole = rendered.v2(&registry);
+            let (media_type, document) = match wants_protobuf(headers) {
+                true => (openapi::V2_PROTOBUF, &whole.protobuf),
+                false => ("application/json", &whole.json),
+            };
+            Some(tagged(media_type, document, &whole.etag, headers))
         }
-        "/openapi/v2" => Some(tagged("application/json", &rendered.v2, &rendered.v2_etag, headers)),
         _ => {
             let document = rendered.v3.get(path.strip_prefix("/openapi/v3/")?)?;
             let etag = format!("\"{}\"", document.hash);

@@ -48,6 +48,9 @@ impl Store {
 
     /// An object's bytes as the API serves them: stored bytes, unsealed where they are sealed.
     pub fn served(&self, resource: &Resource, object: &Bytes) -> Result<Bytes, Status> {
+        if let Some(custom) = &resource.custom {
+            return convert::custom::bytes(object, custom, resource).map_err(|error| failed(&error));
+        }
         if !convert::speaks(object, resource) {
             return convert::respoken(object, resource).map_err(|error| failed(&error));
         }
@@ -65,6 +68,9 @@ impl Store {
     /// An object as a value, unsealed, with its resourceVersion.
     pub fn parsed(&self, resource: &Resource, object: &Bytes) -> Result<Value, Status> {
         let value: Value = serde_json::from_slice(object).map_err(|error| failed(&error))?;
+        if let Some(custom) = &resource.custom {
+            return Ok(convert::custom::spoken(value, custom, resource));
+        }
         match resource.sealed {
             true => self.opened(value),
             false if convert::speaks(object, resource) => Ok(value),

@@ -1,6 +1,8 @@
 //! `scale`: the number of replicas of anything that has one, as `autoscaling/v1 Scale`.
 
 use http::{Response, StatusCode};
+use rutter_apimachinery::custom::Found;
+use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::selector::LabelSelector;
 use rutter_apimachinery::status::{Path, Status, Subject};
 use rutter_apimachinery::write;
@@ -25,7 +27,7 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
         Verb::Get => {
             let found: Value =
                 serde_json::from_slice(&get::find(&call).await?).map_err(|error| failed(&error))?;
-            answer(&call, &scale(&found))
+            answer(&call, &scale(&call.resource, &found))
         }
         Verb::Update => {
             let dry_run = options::of(&call.query, "UpdateOptions")?.dry_run;
@@ -88,7 +90,7 @@ async fn change(
             .map_err(|error| failed(&error))?,
         None => written.answer,
     };
-    answer(call, &scale(&object))
+    answer(call, &scale(&call.resource, &object))
 }
 
 fn decide(
@@ -97,14 +99,17 @@ fn decide(
     wanted: &impl Fn(&Value) -> Result<Value, Status>,
 ) -> Result<Plan<Value>, Status> {
     let Some(before) = call.before(snapshot)? else { return Err(call.not_found()) };
-    let wanted = wanted(&scale(&before))?;
+    let wanted = wanted(&scale(&call.resource, &before))?;
     let replicas = wanted.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
     if replicas < 0 {
         let error = Path::of("spec.replicas").invalid(replicas, "must be greater than or equal to 0");
         return Err(Status::invalid(Subject::new("autoscaling", "Scale"), &call.info.name, vec![error]));
     }
     let mut after = before.clone();
-    after["spec"]["replicas"] = json!(replicas);
+    match call.resource.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
+        Some(paths) => paths.write(&mut after, replicas),
+        None => after["spec"]["replicas"] = json!(replicas),
+    }
     // What the client named of the object has to hold of it.
     for field in ["resourceVersion", "uid"] {
         if let Some(named) =
@@ -123,8 +128,20 @@ fn decide(
     }
 }
 
+/// An object's numbers and selector: where every kind has them, or where a definition says.
+fn found(resource: &Resource, object: &Value) -> Found {
+    match resource.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
+        Some(paths) => paths.read(object),
+        None => Found {
+            wanted: object.pointer("/spec/replicas").and_then(Value::as_i64),
+            has: object.pointer("/status/replicas").and_then(Value::as_i64).unwrap_or(0),
+            selector: selector(object),
+        },
+    }
+}
+
 /// An object's Scale.
-fn scale(object: &Value) -> Value {
+fn scale(resource: &Resource, object: &Value) -> Value {
     let metadata = &object["metadata"];
     let mut kept = serde_json::Map::new();
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -133,13 +150,12 @@ fn scale(object: &Value) -> Value {
         }
     }
     let mut scale = json!({ "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept, "spec": {}, "status": {} });
-    let wanted = object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
-    if wanted != 0 {
+    let found = found(resource, object);
+    if let Some(wanted) = found.wanted.filter(|wanted| *wanted != 0) {
         scale["spec"]["replicas"] = json!(wanted);
     }
-    scale["status"]["replicas"] =
-        json!(object.pointer("/status/replicas").and_then(Value::as_i64).unwrap_or(0));
-    if let Some(selector) = selector(object) {
+    scale["status"]["replicas"] = json!(found.has);
+    if let Some(selector) = found.selector {
         scale["status"]["selector"] = json!(selector);
     }
     scale
@@ -166,13 +182,15 @@ mod tests {
 
     #[test]
     fn a_scale_says_what_is_wanted_and_what_there_is() {
+        let registry = rutter_apimachinery::registry::Registry::builtin();
+        let deployments = registry.resource("apps", "v1", "deployments").expect("is served");
         let deployment = json!({
             "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "7", "labels": {"x": "y"}},
             "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}},
             "status": {"replicas": 2},
         });
         assert_eq!(
-            scale(&deployment),
+            scale(&deployments, &deployment),
             json!({
                 "kind": "Scale", "apiVersion": "autoscaling/v1",
                 "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "7"},

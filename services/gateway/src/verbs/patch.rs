@@ -42,8 +42,13 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let options = options::of(&call.query, "PatchOptions")?;
     let header = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let sent = media_type(header);
-    let kind = KINDS.iter().find(|(name, _)| *name == sent).map(|(_, kind)| *kind);
-    let kind = kind.ok_or_else(|| Status::unsupported_media_type(&KINDS.map(|(name, _)| name)))?;
+    // Nothing says by which keys a strategic patch would merge a custom object.
+    let is_known = |kind: Patch| kind != Patch::Strategic || call.resource.custom.is_none();
+    let known: Vec<_> = KINDS.into_iter().filter(|(_, kind)| is_known(*kind)).collect();
+    let Some((_, kind)) = known.iter().copied().find(|(name, _)| *name == sent) else {
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        return Err(Status::unsupported_media_type(&names));
+    };
     let text = match call.body.take() {
         Some(incoming) => body::read(incoming).await?,
         None => bytes::Bytes::new(),

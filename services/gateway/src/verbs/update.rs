@@ -65,8 +65,23 @@ fn changed_by(
             let companions = admitted.companions.after(call, snapshot, &draft)?;
             Ok(companions.join(call.plan(draft, call.why())?).guarding(admitted.guards))
         }
-        None => Ok(Plan::nothing(Told::same(before))),
+        None => unchanged(call, snapshot, before),
     }
+}
+
+/// Nothing is written; but a custom object that rests in an older version is brought into the storage version, which is
+/// how clients migrate storage.
+fn unchanged(call: &Call, snapshot: &Snapshot, before: &Value) -> Result<Plan<Told>, Status> {
+    if let Some(custom) = &call.resource.custom
+        && let Some(stored) = snapshot.get_object(&call.key()).map_err(|error| failed(&error))?
+    {
+        let stored: Value = serde_json::from_slice(&stored).map_err(|error| failed(&error))?;
+        if custom.is_outdated(&stored) {
+            let draft = write::restated(&call.resource, before);
+            return call.plan(draft, format!("stored as {}", custom.definition.storage));
+        }
+    }
+    Ok(Plan::nothing(Told::same(before)))
 }
 
 /// The revision that a client names; an empty one or 0 names none.

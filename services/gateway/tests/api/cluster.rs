@@ -5,7 +5,6 @@
 mod nats;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use rutter_apimachinery::registry::Registry;
 use rutter_gateway::{Config, Gateway, Given, Joining};
@@ -16,9 +15,11 @@ use rutter_runtime::executor::Writer;
 use rutter_runtime::metrics::Metrics;
 use rutter_runtime::now::Now;
 use rutter_runtime::pki::cluster::{self, ClusterKeys};
+use rutter_runtime::plan::PlanExecutor;
 use rutter_runtime::proposer::{Proposer, local};
 use rutter_runtime::roles::Role;
 use rutter_runtime::seal::SealKey;
+use rutter_runtime::served::Served;
 use rutter_runtime::server::EmbeddedServer;
 use rutter_runtime::shutdown::Shutdown;
 use rutter_runtime::stream::LogStream;
@@ -40,6 +41,15 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Everything that answers requests, ready.
     pub(crate) async fn start() -> Cluster {
+        Cluster::begin(false).await
+    }
+
+    /// The same, and the controllers that make definitions and namespaces come and go.
+    pub(crate) async fn with_controllers() -> Cluster {
+        Cluster::begin(true).await
+    }
+
+    async fn begin(with_controllers: bool) -> Cluster {
         let dir = tempfile::tempdir().unwrap();
         let server = nats::server(&dir.path().join("nats")).await;
         let mut shutdown = Shutdown::new();
@@ -66,9 +76,17 @@ impl Cluster {
 
         let now = Now::start(client.clone(), Some(way_in.clone()), &services);
         let writer = Writer { view, proposer: Proposer::with_local(client, way_in), now };
-        let registry = Arc::new(Registry::builtin());
+        let base = rutter_gateway::review::beside(&Registry::builtin());
+        let registry = Served::follow(writer.view.clone(), base, &services);
         let seal = SealKey::from_bytes(&[7; 32]);
-        let keys = cluster::ensure(&writer, &registry, &seal).await.unwrap();
+        let keys = cluster::ensure(&writer, &registry.now(), &seal).await.unwrap();
+        if with_controllers {
+            let executor =
+                PlanExecutor::new(writer.clone(), registry.clone(), seal.clone(), rutter_replicator::SERVICE);
+            let client = nats::connect(&server, &Role::Replicator).await;
+            let parts = rutter_replicator::Parts { client, executor, seal: seal.clone() };
+            rutter_replicator::start(rutter_replicator::ReplicatorConfig::default(), parts, &api);
+        }
         let given = Given {
             writer,
             control: nats::connect(&server, &Role::Gateway).await,

@@ -5,6 +5,7 @@
 
 mod client;
 mod cluster;
+mod custom;
 mod kubectl;
 mod laws;
 mod operations;

@@ -107,7 +107,6 @@ fn reason(path: &str) -> Option<&'static str> {
         }
         () if path.starts_with("/logs/") => Some("files"),
         () if path.starts_with("/api/v1/nodes/{name}/proxy") => Some("nodes"),
-        () if path.starts_with("/apis/apiextensions.k8s.io") => Some("later"),
         () => None,
     }
 }

@@ -2,7 +2,6 @@
 //! alone proposes unless told otherwise.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::common::nats::{connect, server};
@@ -16,6 +15,7 @@ use rutter_runtime::executor::Writer;
 use rutter_runtime::plan::PlanExecutor;
 use rutter_runtime::roles::Role;
 use rutter_runtime::seal::SealKey;
+use rutter_runtime::served::Served;
 use rutter_runtime::shutdown::Shutdown;
 use rutter_runtime::standby::{self, Standby};
 use rutter_runtime::{pki, view};
@@ -72,7 +72,7 @@ impl Controller for Twins {
 }
 
 fn executor(writer: &Writer) -> PlanExecutor {
-    let registry = Arc::new(Registry::builtin());
+    let registry = Served::only(Registry::builtin());
     PlanExecutor::new(writer.clone(), registry, SealKey::from_bytes(&[7; 32]), "twins")
 }
 

@@ -4,6 +4,7 @@
 //! Every controller here is three pure functions over a view of its own; none knows another. Upstream's
 //! `pkg/controller` is the specification of what each comes to, not of how.
 
+pub mod custom_resources;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
@@ -17,6 +18,7 @@ mod owners;
 pub mod pod_garbage;
 pub mod replica_set;
 
+pub use custom_resources::CustomResources;
 pub use deployment::Deployments;
 pub use disruption::Disruption;
 pub use endpoint_slice::EndpointSlices;

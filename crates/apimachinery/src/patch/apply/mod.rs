@@ -47,7 +47,7 @@ pub fn apply(
     applying: &Applying<'_>,
 ) -> Result<Value, Status> {
     check(wanted, applying)?;
-    let shape = Shape::Fields(resource.schema());
+    let shape = Shape::of(resource);
     let nothing = json!({});
     let live = current.unwrap_or(&nothing);
     let me = Manager::applier(applying.manager, resource.api_version(), applying.subresource);
@@ -104,7 +104,7 @@ pub(crate) fn track_update(
     if is_empty(stands) || is_settled {
         return;
     }
-    let shape = Shape::Fields(resource.schema());
+    let shape = Shape::of(resource);
     let change = walk::difference(before, after, shape);
     let changed = strip(change.changed, resource, subresource);
     let removed = strip(change.removed, resource, subresource);

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::registry::Resource;
+use crate::structural::{List, Structural};
 use crate::tables::{Field, ListType, MapType, Opaque, Schema, Text, Type};
 
 /// How the value of a place is merged.
@@ -20,21 +22,51 @@ pub(super) enum Shape<'a> {
     Set,
     /// Nothing is known: maps by key, the rest as a whole.
     Unknown,
+    /// As the schema of a custom resource says.
+    Made(&'a Structural),
+    /// The same, of the object itself, whose metadata is as every object's.
+    Object(&'a Structural, &'a Type),
 }
 
 impl<'a> Shape<'a> {
+    /// The shape of a resource's objects.
+    pub(super) fn of(resource: &'a Resource) -> Shape<'a> {
+        match &resource.custom {
+            None => Shape::Fields(resource.schema()),
+            Some(custom) => Shape::Object(custom.schema(), resource.schema()),
+        }
+    }
+
     /// The shape of a field of this one.
     pub(super) fn field(self, name: &str) -> Shape<'a> {
         match self {
             Shape::Fields(schema) => schema.field(name).map_or(Shape::Unknown, of_field),
             Shape::Map(element) => of_schema(element),
+            Shape::Object(_, meta) if meta.field(name).is_some() => {
+                meta.field(name).map_or(Shape::Unknown, of_field)
+            }
+            Shape::Made(schema) | Shape::Object(schema, _) => {
+                schema.of_key(name).map_or(Shape::Unknown, Shape::Made)
+            }
             _ => Shape::Unknown,
+        }
+    }
+
+    /// Whether the keys of a map are the client's own, so that each is a place by itself.
+    pub(super) fn has_free_keys(self) -> bool {
+        match self {
+            Shape::Map(_) => true,
+            Shape::Made(schema) => schema.properties.is_empty() && schema.additional.is_some(),
+            _ => false,
         }
     }
 
     /// Whether maps of this shape are merged by their keys.
     pub(super) fn is_map(self) -> bool {
-        matches!(self, Shape::Fields(_) | Shape::Map(_) | Shape::Unknown)
+        match self {
+            Shape::Made(schema) => !schema.atomic_map,
+            shape => matches!(shape, Shape::Fields(_) | Shape::Map(_) | Shape::Unknown | Shape::Object(..)),
+        }
     }
 
     /// The step to an element of a list of this shape; none where the list is no such list, or the element no such
@@ -43,6 +75,11 @@ impl<'a> Shape<'a> {
         match self {
             Shape::Keyed(schema, keys) => key_step(schema, keys, element),
             Shape::Set => Some(format!("v:{element}")),
+            Shape::Made(schema) => match &schema.list {
+                List::Atomic => None,
+                List::Set => Some(format!("v:{element}")),
+                List::Map(keys) => made_key_step(schema.items.as_deref()?, keys, element),
+            },
             _ => None,
         }
     }
@@ -51,6 +88,7 @@ impl<'a> Shape<'a> {
     pub(super) fn element(self) -> Shape<'a> {
         match self {
             Shape::Keyed(schema, _) => Shape::Fields(schema),
+            Shape::Made(schema) => schema.items.as_deref().map_or(Shape::Unknown, Shape::Made),
             _ => Shape::Whole,
         }
     }
@@ -87,6 +125,18 @@ fn key_step(schema: &Type, keys: &[Text], element: &Value) -> Option<String> {
             value => value,
         };
         step.insert(key.to_string(), value.clone());
+    }
+    Some(format!("k:{}", Value::Object(step)))
+}
+
+fn made_key_step(schema: &Structural, keys: &[String], element: &Value) -> Option<String> {
+    let mut step = Map::new();
+    for key in keys {
+        let value = match &element[key.as_str()] {
+            Value::Null => schema.properties.get(key)?.default.as_ref()?,
+            value => value,
+        };
+        step.insert(key.clone(), value.clone());
     }
     Some(format!("k:{}", Value::Object(step)))
 }

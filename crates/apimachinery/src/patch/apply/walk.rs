@@ -13,7 +13,7 @@ pub(super) fn owned(value: &Value, shape: Shape<'_>) -> Fields {
         Value::Object(map) if shape.is_map() && !map.is_empty() => {
             for (name, value) in map {
                 let below = owned(value, shape.field(name));
-                let is_free_key = matches!(shape, Shape::Map(_));
+                let is_free_key = shape.has_free_keys();
                 fields.put(format!("f:{name}"), if is_free_key { below.and_here() } else { below });
             }
         }

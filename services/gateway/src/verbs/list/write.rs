@@ -158,9 +158,19 @@ fn as_stored(
 ) -> Result<(), Stop> {
     let head = json!({ "kind": resource.list_kind, "apiVersion": resource.api_version() });
     begin(&head, metadata, "items", sink)?;
+    // Upstream's lists of custom objects say kind and version of each.
+    let whole = resource.custom.is_some();
     for (index, object) in objects.enumerate() {
-        sink.put(if index == 0 { b"{" } else { b",{" })?;
-        sink.put(item(&object?))?;
+        let object = object?;
+        if index > 0 {
+            sink.put(b",")?;
+        }
+        if whole {
+            sink.put(&object)?;
+        } else {
+            sink.put(b"{")?;
+            sink.put(item(&object))?;
+        }
     }
     sink.put(b"]}\n")?;
     Ok(())
