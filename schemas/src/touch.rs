@@ -101,7 +101,8 @@ fn namespace(
 
 /// The names of a group's custom resources are given to one definition each.
 fn definition(before: Option<&Value>, after: Option<&Value>, touched: &mut BTreeSet<Scope>) {
-    let names = |object: Option<&Value>| object.and_then(|object| object.pointer("/status/acceptedNames")).cloned();
+    let names =
+        |object: Option<&Value>| object.and_then(|object| object.pointer("/status/acceptedNames")).cloned();
     if let Some(group) = text(before.or(after), "/spec/group").filter(|_| names(before) != names(after)) {
         touched.insert(Scope::custom_names(group));
     }
@@ -197,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_definition_that_gets_or_loses_a_name_touches_the_names_of_its_group() {
-        let named = |plural: &str| json!({"spec": {"group": "g"}, "status": {"acceptedNames": {"plural": plural}}});
+        let named =
+            |plural: &str| json!({"spec": {"group": "g"}, "status": {"acceptedNames": {"plural": plural}}});
         let definition = ObjectRef {
             group: "apiextensions.k8s.io".into(),
             uid: "u".into(),

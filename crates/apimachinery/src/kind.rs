@@ -141,6 +141,11 @@ pub trait Strategy: Send + Sync {
         false
     }
 
+    /// Whether finalizers may have any name that is one. Kubernetes' own kinds know theirs.
+    fn takes_any_finalizer(&self) -> bool {
+        false
+    }
+
     /// The form of the names of its objects.
     fn name_rule(&self) -> NameRule {
         NameRule::Subdomain

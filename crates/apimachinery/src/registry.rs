@@ -132,8 +132,10 @@ impl Resource {
         self.subresources.iter().find(|subresource| subresource.name == name)
     }
 
+    /// Whether a verb leads anywhere. Discovery hides some verbs of a custom resource that ends; who asks for them all the
+    /// same is told why not.
     pub fn allows(&self, verb: &str) -> bool {
-        self.verbs.iter().any(|known| known == verb)
+        self.custom.is_some() || self.verbs.iter().any(|known| known == verb)
     }
 }
 

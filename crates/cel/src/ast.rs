@@ -14,9 +14,18 @@ pub(crate) enum Kind {
     Literal(Value),
     Ident(String),
     /// `operand.field`, or with `test` `has(operand.field)`; with `optional` `operand.?field`.
-    Select { operand: Box<Expr>, field: String, test: bool, optional: bool },
+    Select {
+        operand: Box<Expr>,
+        field: String,
+        test: bool,
+        optional: bool,
+    },
     /// A function, a method, or an operator by its name in CEL: `_+_`. `_&&_` and `_||_` take any number.
-    Call { function: String, target: Option<Box<Expr>>, args: Vec<Expr> },
+    Call {
+        function: String,
+        target: Option<Box<Expr>>,
+        args: Vec<Expr>,
+    },
     /// With whether an element is optional (`[?x]`).
     List(Vec<(Expr, bool)>),
     Map(Vec<(Expr, Expr, bool)>),
@@ -58,9 +67,12 @@ impl Expr {
         let below = match &self.kind {
             Kind::Literal(_) | Kind::Ident(_) => 0,
             Kind::Select { operand, .. } => operand.depth(),
-            Kind::Call { target, args, .. } => {
-                target.iter().map(|target| target.depth()).chain(args.iter().map(Expr::depth)).max().unwrap_or(0)
-            }
+            Kind::Call { target, args, .. } => target
+                .iter()
+                .map(|target| target.depth())
+                .chain(args.iter().map(Expr::depth))
+                .max()
+                .unwrap_or(0),
             Kind::List(elements) => elements.iter().map(|(element, _)| element.depth()).max().unwrap_or(0),
             Kind::Map(entries) => {
                 entries.iter().map(|(key, value, _)| key.depth().max(value.depth())).max().unwrap_or(0)

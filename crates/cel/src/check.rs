@@ -36,9 +36,11 @@ impl Program {
 /// # Errors
 /// What is wrong with it, as cel-go tells it: `ERROR: <input>:1:6: undefined field 'z'` and the line with a mark.
 pub fn compile(text: &str, variables: &[(&str, Arc<Decl>)]) -> Result<Program, String> {
-    let told = |faults: &[Fault]| faults.iter().map(|fault| shown(text, fault)).collect::<Vec<_>>().join("\n");
+    let told =
+        |faults: &[Fault]| faults.iter().map(|fault| shown(text, fault)).collect::<Vec<_>>().join("\n");
     let expr = parse(text).map_err(|fault| told(&[fault]))?;
-    let mut checker = Checker { scopes: Vec::new(), faults: Vec::new(), names: Vec::new(), types: HashMap::new() };
+    let mut checker =
+        Checker { scopes: Vec::new(), faults: Vec::new(), names: Vec::new(), types: HashMap::new() };
     for (name, decl) in variables {
         checker.scopes.push(((*name).to_owned(), decl.as_type()));
     }
@@ -155,7 +157,8 @@ impl Checker {
             return found;
         }
         match name {
-            "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map" | "null_type" | "type" => Type::Kind,
+            "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map" | "null_type"
+            | "type" => Type::Kind,
             _ => self.fault(at, format!("undeclared reference to '{name}' (in container '')")),
         }
     }
@@ -177,7 +180,19 @@ impl Checker {
         if let Some(target) = target {
             given.push(self.of(target));
         }
-        given.extend(args.iter().map(|arg| self.of(arg)));
+        for arg in args {
+            // What is formatted may be of any types (cel-go exempts `format` from homogeneous aggregates).
+            let found = match &arg.kind {
+                Kind::List(elements) if function == "format" => {
+                    elements.iter().for_each(|(element, _)| drop(self.of(element)));
+                    let mixed = Type::list(Type::Dyn);
+                    self.types.insert(std::ptr::from_ref(arg), mixed.clone());
+                    mixed
+                }
+                _ => self.of(arg),
+            };
+            given.push(found);
+        }
         if matches!(function, "_&&_" | "_||_") {
             for (arg, found) in args.iter().zip(&given) {
                 if !found.is_dyn() && *found != Type::Bool {
@@ -208,7 +223,10 @@ impl Checker {
                     Some(_) => (format!("{}.", words[0]), words[1..].join(", ")),
                     None => (String::new(), words.join(", ")),
                 };
-                self.fault(at, format!("found no matching overload for '{function}' applied to '{prefix}({rest})'"))
+                self.fault(
+                    at,
+                    format!("found no matching overload for '{function}' applied to '{prefix}({rest})'"),
+                )
             }
             [one] => one.clone(),
             many if many.iter().all(|one| *one == many[0]) => many[0].clone(),

@@ -162,9 +162,7 @@ impl<'t> Pricer<'t> {
     fn call(&self, expr: &Expr, function: &str, target: Option<&Expr>, args: &[Expr]) -> Priced {
         let all: Vec<&Expr> = target.into_iter().chain(args).collect();
         let priced: Vec<Priced> = all.iter().map(|arg| self.priced(arg)).collect();
-        let size = |index: usize| {
-            all.get(index).map_or(Cost::fixed(1), |arg| self.size(arg, &priced[index]))
-        };
+        let size = |index: usize| all.get(index).map_or(Cost::fixed(1), |arg| self.size(arg, &priced[index]));
         let sum = priced.iter().fold(Cost::NOTHING, |sum, one| sum.plus(one.cost));
         let plus = |cost: Cost| Priced::of(sum.plus(cost));
         let one = Cost::fixed(1);
@@ -220,10 +218,13 @@ impl<'t> Pricer<'t> {
                 let cost = size(0).plus(one).by(TRAVERSAL).times(size(1).by(REGEX));
                 plus(cost).sized(Cost { min: 0, max: size(0).max })
             }
-            "lowerAscii" | "upperAscii" | "substring" | "trim" | "url" => plus(size(0).by(TRAVERSAL)).sized(size(0)),
+            "lowerAscii" | "upperAscii" | "substring" | "trim" | "url" => {
+                plus(size(0).by(TRAVERSAL)).sized(size(0))
+            }
             "replace" => {
                 let (text, from, to) = (size(0), size(1), size(2));
-                let times = if from.min == 0 { text.max.saturating_add(1) } else { text.max.div_ceil(from.min) };
+                let times =
+                    if from.min == 0 { text.max.saturating_add(1) } else { text.max.div_ceil(from.min) };
                 let most = match to.max <= from.min {
                     true => text.max,
                     false => times.saturating_mul(to.max).saturating_add(text.max),
@@ -240,10 +241,14 @@ impl<'t> Pricer<'t> {
             "join" => {
                 let (count, by) = (size(0), size(1));
                 let made = count.times(self.element_size(all[0], &priced[0]));
-                let made = match all.len() {
-                    1 => made,
-                    _ => made.plus(by.times(Cost { min: count.min.saturating_sub(1), max: count.max.saturating_sub(1) })),
-                };
+                let made =
+                    match all.len() {
+                        1 => made,
+                        _ => made.plus(by.times(Cost {
+                            min: count.min.saturating_sub(1),
+                            max: count.max.saturating_sub(1),
+                        })),
+                    };
                 plus(made.by(TRAVERSAL)).sized(made)
             }
             "bytes" | "string" | "strings.quote" => {
@@ -251,12 +256,12 @@ impl<'t> Pricer<'t> {
                 let most = made.max.saturating_mul(if function == "bytes" { 4 } else { 2 });
                 plus(made.by(TRAVERSAL)).sized(Cost { min: 0, max: most })
             }
-            "format" | "isIP" | "isCIDR" | "cidr" | "quantity" | "isQuantity" | "semver" | "isSemver" | "isURL" => {
-                plus(size(0).by(TRAVERSAL))
-            }
+            "format" | "isIP" | "isCIDR" | "cidr" | "quantity" | "isQuantity" | "semver" | "isSemver"
+            | "isURL" => plus(size(0).by(TRAVERSAL)),
             "ip" if target.is_none() => plus(size(0).by(TRAVERSAL)),
             "ip.isCanonical" => plus(size(0).by(2.0 * TRAVERSAL)),
-            "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" | "sort" | "flatten" | "slice" | "reverse"
+            "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" | "sort" | "flatten" | "slice"
+            | "reverse"
                 if target.is_some() =>
             {
                 let cost = match self.kind(all[0]) {
@@ -269,10 +274,9 @@ impl<'t> Pricer<'t> {
             "sets.contains" | "sets.intersects" | "sets.equivalent" => plus(size(0).times(size(1))),
             "validate" => plus(size(1).by(TRAVERSAL).by(128.0 * REGEX)),
             "containsIP" | "containsCIDR" => plus(Cost { min: 1, max: 8 }.plus(size(1).by(TRAVERSAL))),
-            "optional.of" | "optional.ofNonZeroValue" | "orValue" | "or" | "value" => Priced {
-                cost: sum.plus(one),
-                ..priced.into_iter().next().unwrap_or_else(|| Priced::of(one))
-            },
+            "optional.of" | "optional.ofNonZeroValue" | "orValue" | "or" | "value" => {
+                Priced { cost: sum.plus(one), ..priced.into_iter().next().unwrap_or_else(|| Priced::of(one)) }
+            }
             _ => plus(one),
         }
     }

@@ -26,7 +26,15 @@ impl Decl {
     /// A type without parts.
     #[must_use]
     pub fn simple(kind: Type, max_elements: u64, min_size: u64) -> Decl {
-        Decl { kind, max_elements, min_size, key: None, element: None, fields: BTreeMap::new(), is_object: false }
+        Decl {
+            kind,
+            max_elements,
+            min_size,
+            key: None,
+            element: None,
+            fields: BTreeMap::new(),
+            is_object: false,
+        }
     }
 
     #[must_use]
@@ -53,7 +61,11 @@ impl Decl {
     /// Whether two declarations have the same fields of the same types.
     pub(crate) fn looks_like(&self, other: &Decl) -> bool {
         self.fields.len() == other.fields.len()
-            && self.fields.iter().zip(&other.fields).all(|((a, x), (b, y))| a == b && x.as_type() == y.as_type())
+            && self
+                .fields
+                .iter()
+                .zip(&other.fields)
+                .all(|((a, x), (b, y))| a == b && x.as_type() == y.as_type())
     }
 
     /// What may be absent.

@@ -99,7 +99,9 @@ impl<'e> Runner<'e> {
                 let mut map = BTreeMap::new();
                 for (key, value, optional) in entries {
                     let key = self.value(key)?;
-                    let key = key.key().ok_or_else(|| failed(format!("unsupported key type: {}", key.type_name())))?;
+                    let key = key
+                        .key()
+                        .ok_or_else(|| failed(format!("unsupported key type: {}", key.type_name())))?;
                     let value = match (self.value(value)?, optional) {
                         (Value::Optional(None), true) => continue,
                         (Value::Optional(Some(value)), true) => value.as_ref().clone(),
@@ -363,22 +365,23 @@ fn cost_of(function: &str, args: &[Value]) -> u64 {
             traversed(size(0).saturating_add(size(1)), 1.0)
         }
         "@in" if matches!(args.get(1), Some(Value::List(_))) => size(1),
-        "startsWith" | "endsWith" | "bytes" | "strings.quote" | "format" | "lowerAscii" | "upperAscii" | "substring"
-        | "trim" | "url" | "isURL" | "cidr" | "isIP" | "isCIDR" | "quantity" | "isQuantity" | "semver" | "isSemver"
-        | "ip" => traversed(size(0), 1.0),
+        "startsWith" | "endsWith" | "bytes" | "strings.quote" | "format" | "lowerAscii" | "upperAscii"
+        | "substring" | "trim" | "url" | "isURL" | "cidr" | "isIP" | "isCIDR" | "quantity" | "isQuantity"
+        | "semver" | "isSemver" | "ip" => traversed(size(0), 1.0),
         "replace" | "split" | "ip.isCanonical" => traversed(size(0), 2.0),
         "matches" | "find" | "findAll" => {
             traversed(size(0) + 1, 1.0).saturating_mul((size(1) as f64 * REGEX).ceil() as u64)
         }
         "contains" => traversed(size(0), 1.0).saturating_mul(traversed(size(1), 1.0)),
-        "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" | "sort" | "distinct" | "flatten" | "slice"
-        | "reverse" | "sets.contains" | "sets.equivalent" | "sets.intersects" => {
-            args.first().map_or(1, walked).saturating_mul(if function.starts_with("sets.") || function == "distinct" {
+        "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" | "sort" | "distinct" | "flatten"
+        | "slice" | "reverse" | "sets.contains" | "sets.equivalent" | "sets.intersects" => args
+            .first()
+            .map_or(1, walked)
+            .saturating_mul(if function.starts_with("sets.") || function == "distinct" {
                 size(args.len() - 1).max(1)
             } else {
                 1
-            })
-        }
+            }),
         "lists.range" => match args.first() {
             Some(Value::Int(count)) => u64::try_from(*count).unwrap_or(0).saturating_add(LIST_COST),
             _ => 1,

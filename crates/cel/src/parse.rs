@@ -7,18 +7,23 @@ use crate::value::Value;
 
 /// Expressions are no longer than this, in characters, and no deeper.
 const LENGTH_MAX: usize = 100_000;
-const DEPTH_MAX: usize = 250;
+const DEPTH_MAX: usize = 150;
+/// Brackets within brackets: reading one takes ten times the stack of walking over it.
+const NESTING_MAX: usize = 60;
 
 pub(crate) fn parse(text: &str) -> Result<Expr, Fault> {
     if text.chars().count() > LENGTH_MAX {
-        let words = format!("expression code point size exceeds limit: size: {}, limit {LENGTH_MAX}", text.len());
+        let words =
+            format!("expression code point size exceeds limit: size: {}, limit {LENGTH_MAX}", text.len());
         return Err(Fault { at: 0, words });
     }
     let mut parser = Parser { tokens: tokens(text)?, next: 0, depth: 0 };
     let expr = parser.conditional()?;
     match parser.peek() {
         Token::End if expr.depth() <= DEPTH_MAX => Ok(expr),
-        Token::End => Err(Fault { at: 0, words: format!("expression recursion limit exceeded: {DEPTH_MAX}") }),
+        Token::End => {
+            Err(Fault { at: 0, words: format!("expression recursion limit exceeded: {DEPTH_MAX}") })
+        }
         _ => Err(parser.unexpected()),
     }
 }
@@ -72,8 +77,8 @@ impl Parser {
 
     fn conditional(&mut self) -> Parsed {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            let words = format!("expression recursion limit exceeded: {DEPTH_MAX}");
+        if self.depth > NESTING_MAX {
+            let words = format!("expression recursion limit exceeded: {NESTING_MAX}");
             return Err(Fault { at: self.at(), words });
         }
         let test = self.many("_||_", "||")?;
@@ -124,7 +129,9 @@ impl Parser {
         let mut left = below(self)?;
         loop {
             let at = self.at();
-            let Some((_, function)) = signs.iter().find(|(sign, _)| self.takes(sign)) else { return Ok(left) };
+            let Some((_, function)) = signs.iter().find(|(sign, _)| self.takes(sign)) else {
+                return Ok(left);
+            };
             let right = below(self)?;
             left = call(at, function, vec![left, right]);
         }
@@ -320,16 +327,17 @@ fn function(at: usize, name: String, mut args: Vec<Expr>) -> Parsed {
 fn method(at: usize, target: Expr, name: String, args: Vec<Expr>) -> Parsed {
     // A namespaced function: its name is the whole path.
     if let Kind::Ident(space) = &target.kind
-        && matches!(space.as_str(), "sets" | "optional" | "format" | "strings" | "math" | "lists" | "ip" | "base64")
+        && matches!(
+            space.as_str(),
+            "sets" | "optional" | "format" | "strings" | "math" | "lists" | "ip" | "base64"
+        )
         && is_namespaced(space, &name)
     {
         return Ok(Expr { at, kind: Kind::Call { function: format!("{space}.{name}"), target: None, args } });
     }
     match macro_of(&name, args.len()) {
         Some((name, two)) => fold(at, name, two, target, args),
-        None => {
-            Ok(Expr { at, kind: Kind::Call { function: name, target: Some(Box::new(target)), args } })
-        }
+        None => Ok(Expr { at, kind: Kind::Call { function: name, target: Some(Box::new(target)), args } }),
     }
 }
 

@@ -63,7 +63,14 @@ impl Type {
     pub(crate) fn is_scalar(&self) -> bool {
         matches!(
             self,
-            Type::Bool | Type::Int | Type::Uint | Type::Double | Type::Null | Type::Duration | Type::Timestamp | Type::Kind
+            Type::Bool
+                | Type::Int
+                | Type::Uint
+                | Type::Double
+                | Type::Null
+                | Type::Duration
+                | Type::Timestamp
+                | Type::Kind
         )
     }
 }

@@ -86,12 +86,21 @@ fn expressions_come_to_what_they_come_to_in_kubernetes() {
         ("'hello'.indexOf('l') == 2 && 'hello'.lastIndexOf('l') == 3", "true"),
         ("'%s is %d at %.2f'.format(['x', 3, 1.5])", "x is 3 at 1.50"),
         ("'abc 123'.find('[0-9]+')", "123"),
-        ("url('https://a:80/b?c=d').getPort() == '80' && url('https://a/b?c=d').getQuery()['c'][0] == 'd'", "true"),
-        ("quantity('1Gi').isGreaterThan(quantity('1G')) && quantity('1.5').add(1) == quantity('2500m')", "true"),
+        (
+            "url('https://a:80/b?c=d').getPort() == '80' && url('https://a/b?c=d').getQuery()['c'][0] == 'd'",
+            "true",
+        ),
+        (
+            "quantity('1Gi').isGreaterThan(quantity('1G')) && quantity('1.5').add(1) == quantity('2500m')",
+            "true",
+        ),
         ("isQuantity('1x')", "false"),
         ("ip('10.0.0.1').family() == 4 && cidr('10.0.0.0/8').containsIP('10.1.2.3')", "true"),
         ("cidr('10.0.0.0/8').containsCIDR(cidr('10.1.0.0/16'))", "true"),
-        ("semver('1.2.3').isLessThan(semver('1.10.0')) && !isSemver('1.2') && isSemver('v1.2', true)", "true"),
+        (
+            "semver('1.2.3').isLessThan(semver('1.10.0')) && !isSemver('1.2') && isSemver('v1.2', true)",
+            "true",
+        ),
         ("format.dns1123Label().validate('A').hasValue()", "true"),
         ("!format.named('dns1123Label').value().validate('a').hasValue()", "true"),
         ("duration('1h30m').getMinutes() == 90 && string(duration('90s')) == '90s'", "true"),
@@ -114,11 +123,20 @@ fn what_is_wrong_is_told_before_it_runs() {
         ("self.z == 100", "ERROR: <input>:1:5: undefined field 'z'"),
         ("self = 42", "ERROR: <input>:1:6: Syntax error: token recognition error at: '= '"),
         ("other", "ERROR: <input>:1:1: undeclared reference to 'other' (in container '')"),
-        ("self.count == 'a'", "ERROR: <input>:1:12: found no matching overload for '_==_' applied to '(int, string)'"),
+        (
+            "self.count == 'a'",
+            "ERROR: <input>:1:12: found no matching overload for '_==_' applied to '(int, string)'",
+        ),
         ("self.count.foo()", "ERROR: <input>:1:11: undeclared reference to 'foo' (in container '')"),
-        ("self.name.size(1)", "ERROR: <input>:1:10: found no matching overload for 'size' applied to 'string.(int)'"),
+        (
+            "self.name.size(1)",
+            "ERROR: <input>:1:10: found no matching overload for 'size' applied to 'string.(int)'",
+        ),
         ("[1, 'a']", "ERROR: <input>:1:5: expected type 'int' but found 'string'"),
-        ("self.count.all(x, true)", "ERROR: <input>:1:5: expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)"),
+        (
+            "self.count.all(x, true)",
+            "ERROR: <input>:1:5: expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)",
+        ),
         ("(1", "ERROR: <input>:1:3: Syntax error: mismatched input '<EOF>'"),
     ];
     for (expression, expected) in cases {
@@ -145,7 +163,9 @@ fn what_is_too_long_or_too_deep_is_refused() {
 
 #[test]
 fn cost_is_known_before_and_bounded_while_it_runs() {
-    let cost = |expression: &str| compile(expression, &[("self", declared())]).map(|program| program.cost.max).unwrap_or(0);
+    let cost = |expression: &str| {
+        compile(expression, &[("self", declared())]).map(|program| program.cost.max).unwrap_or(0)
+    };
     assert!(cost("self.count > 1") < 5);
     assert!(cost("self.tags.all(t, t == 'a')") < 100);
     let nested = cost("self.tags.all(a, self.tags.all(b, self.tags.all(c, a + b != c)))");
@@ -159,7 +179,10 @@ fn cost_is_known_before_and_bounded_while_it_runs() {
     let items = Value::list((0..2_000).map(Value::Int).collect());
     let run = program.map(|program| program.run(&[("self", items)], 1_000_000));
     let run = run.unwrap_or_else(|why| panic!("{why}"));
-    assert_eq!(run.result.err().map(|ended| ended.to_string()).as_deref(), Some("operation cancelled: actual cost limit exceeded"));
+    assert_eq!(
+        run.result.err().map(|ended| ended.to_string()).as_deref(),
+        Some("operation cancelled: actual cost limit exceeded")
+    );
 }
 
 proptest! {

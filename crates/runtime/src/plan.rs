@@ -90,12 +90,7 @@ impl From<Status> for PlanError {
 impl PlanExecutor {
     /// Executes for `service`, whose name and version stand in every commit.
     #[must_use]
-    pub fn new(
-        writer: Writer,
-        registry: Served,
-        seal: SealKey,
-        service: &'static str,
-    ) -> PlanExecutor {
+    pub fn new(writer: Writer, registry: Served, seal: SealKey, service: &'static str) -> PlanExecutor {
         PlanExecutor { writer, registry, seal, admission: None, service, guards: Guards::Kept }
     }
 

@@ -149,7 +149,9 @@ fn learn(definitions: &mut Definitions, applied: &Applied) -> bool {
 }
 
 fn resources(definition: &[u8]) -> Vec<Arc<Resource>> {
-    serde_json::from_slice::<Value>(definition).map(|definition| custom::resources(&definition)).unwrap_or_default()
+    serde_json::from_slice::<Value>(definition)
+        .map(|definition| custom::resources(&definition))
+        .unwrap_or_default()
 }
 
 /// Every kind of object that a snapshot may hold, as group and plural: those of `base`, and all that are defined, served

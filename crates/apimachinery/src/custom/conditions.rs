@@ -31,7 +31,10 @@ pub fn find<'d>(definition: &'d Value, kind: &str) -> Option<&'d Value> {
 /// Whether the group is one of Kubernetes' own, in which nobody else may define anything without approval.
 #[must_use]
 pub fn is_protected(group: &str) -> bool {
-    group == "k8s.io" || group.ends_with(".k8s.io") || group == "kubernetes.io" || group.ends_with(".kubernetes.io")
+    group == "k8s.io"
+        || group.ends_with(".k8s.io")
+        || group == "kubernetes.io"
+        || group.ends_with(".kubernetes.io")
 }
 
 /// What the annotation says of an API's approval.

@@ -122,7 +122,11 @@ impl Definition {
             uid: text(metadata, "uid").to_owned(),
             revision: text(metadata, "resourceVersion").parse().map_or(Revision::NONE, Revision),
             generation: metadata["generation"].as_i64().unwrap_or(0),
-            storage: versions.iter().find(|version| version["storage"] == true).map(name_of).unwrap_or_default(),
+            storage: versions
+                .iter()
+                .find(|version| version["storage"] == true)
+                .map(name_of)
+                .unwrap_or_default(),
             conversion: match text(&spec["conversion"], "strategy") {
                 "Webhook" => Conversion::Webhook(spec["conversion"]["webhook"].clone()),
                 _ => Conversion::None,
@@ -186,7 +190,11 @@ fn resource(definition: &Value, shared: &Arc<Definition>, version: &Value) -> Re
         namespaced: text(spec, "scope") == "Namespaced",
         verbs: verbs(shared.terminating),
         subresources: subresources(group, name, kind, &custom),
-        storage_version_hash: Some(storage_version_hash(group, &shared.storage, text(&spec["names"], "kind"))),
+        storage_version_hash: Some(storage_version_hash(
+            group,
+            &shared.storage,
+            text(&spec["names"], "kind"),
+        )),
         list_schema: Some(list_type(group, name, list_kind, &schema)),
         schema,
         message: None,
@@ -243,7 +251,8 @@ fn warning(spec: &Value, version: &Value) -> Option<String> {
         .filter(|other| other["served"] == true && other["deprecated"] != true)
         .map(|other| text(other, "name"))
         .collect();
-    better.retain(|other| crate::discovery::version_priority(other) < crate::discovery::version_priority(name));
+    better
+        .retain(|other| crate::discovery::version_priority(other) < crate::discovery::version_priority(name));
     better.sort_by_cached_key(|other| crate::discovery::version_priority(other));
     match better.first() {
         Some(better) => Some(format!("{words}; use {group}/{better} {kind}")),
@@ -284,10 +293,7 @@ fn made(group: &str, version: &str, kind: &str, metadata: &str, element: Option<
         fields.push(items);
     }
     fields.push(Field::plain("kind".into(), Schema::String));
-    fields.push(Field::plain(
-        "metadata".into(),
-        meta.map_or(Schema::Opaque(Opaque::Object), Schema::Object),
-    ));
+    fields.push(Field::plain("metadata".into(), meta.map_or(Schema::Opaque(Opaque::Object), Schema::Object)));
     TypeRef::from(Type {
         name: type_name(group, version, kind).into(),
         fields,

@@ -45,6 +45,13 @@ impl Custom {
         let _ = structural::coerce(object, self.schema(), true);
     }
 
+    /// An object in the words of the storage version, made to fit its schema: what that doesn't know can't be kept.
+    pub fn stowed(&self, object: &mut Value) {
+        let Some(schema) = self.definition.schema(&self.definition.storage) else { return };
+        structural::prune_root(object, schema);
+        structural::drop_nulls(object, Some(schema));
+    }
+
     /// Conversion by renaming (`nop_converter.go`): everything but the version stays.
     pub fn renamed(&self, object: &mut Value, resource: &Resource) {
         object["apiVersion"] = json!(resource.api_version());

@@ -104,6 +104,10 @@ impl Strategy for Custom {
         (!known).then(|| format!("field label not supported: {field}"))
     }
 
+    fn takes_any_finalizer(&self) -> bool {
+        true
+    }
+
     fn allows_unconditional_update(&self) -> bool {
         false
     }
@@ -125,11 +129,7 @@ impl Custom {
         let blocks = |error: &FieldError| {
             matches!(
                 error.fault,
-                Fault::NotSupported
-                    | Fault::Required
-                    | Fault::TooLong
-                    | Fault::TooMany
-                    | Fault::TypeInvalid
+                Fault::NotSupported | Fault::Required | Fault::TooLong | Fault::TooMany | Fault::TypeInvalid
             )
         };
         if self.has_rules() && errors.iter().any(blocks) {
@@ -167,7 +167,8 @@ impl Custom {
         let Some(pointer) = &scale.label_selector else { return };
         if let Some(found) = object.pointer(pointer).filter(|found| !found.is_string() && !found.is_null()) {
             let path = pointer.replace('/', ".");
-            let why = format!("{path} accessor error: {found} is of the type {}, expected string", go_type(found));
+            let why =
+                format!("{path} accessor error: {found} is of the type {}, expected string", go_type(found));
             errors.push(Path::of(&path).invalid("", &why));
         }
     }
@@ -179,7 +180,8 @@ fn check_count(object: &Value, pointer: &str, errors: &mut Vec<FieldError>) {
     let at = Path::of(&path);
     match found.as_i64() {
         None => {
-            let why = format!("{path} accessor error: {found} is of the type {}, expected int64", go_type(found));
+            let why =
+                format!("{path} accessor error: {found} is of the type {}, expected int64", go_type(found));
             errors.push(at.invalid(0, &why));
         }
         Some(count) if count < 0 => errors.push(at.invalid(count, "should be a non-negative integer")),

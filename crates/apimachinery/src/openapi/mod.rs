@@ -142,8 +142,7 @@ pub fn v2(registry: &Registry) -> Value {
         resources.iter().for_each(|resource| custom::add(resource, Form::V2, &mut made));
     }
     let mut schemas = schemas::closure(roots, &made);
-    let made: Map<String, Value> =
-        made.into_keys().filter_map(|name| schemas.remove_entry(&name)).collect();
+    let made: Map<String, Value> = made.into_keys().filter_map(|name| schemas.remove_entry(&name)).collect();
     let mut definitions = v2::definitions(schemas);
     for (name, schema) in made {
         definitions[name] = v2::old_references(schema);

@@ -36,7 +36,9 @@ pub(super) struct Operation {
 pub(super) enum Body {
     Object(TypeRef),
     /// Custom resources know no strategic merge patch.
-    Patch { strategic: bool },
+    Patch {
+        strategic: bool,
+    },
     DeleteOptions,
 }
 

@@ -170,7 +170,12 @@ impl<'a> Room<'a> {
         let of_verb = |verb| match verb {
             "get" => Some(operation("get", "get", "read", None)),
             "update" => Some(operation("put", "put", "replace", Some(Body::Object(schema.clone())))),
-            "patch" => Some(operation("patch", "patch", "patch", Some(Body::Patch { strategic: self.resource.custom.is_none() }))),
+            "patch" => Some(operation(
+                "patch",
+                "patch",
+                "patch",
+                Some(Body::Patch { strategic: self.resource.custom.is_none() }),
+            )),
             "create" => Some(operation("post", "post", "create", Some(Body::Object(schema.clone())))),
             "delete" => Some(operation("delete", "delete", "delete", Some(Body::DeleteOptions))),
             _ => None,

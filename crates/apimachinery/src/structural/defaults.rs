@@ -47,7 +47,8 @@ pub(crate) fn drop_nulls(value: &mut Value, schema: Option<&Structural>) {
     match value {
         Value::Object(map) => map.retain(|name, value| {
             let schema = schema.and_then(|schema| schema.of_key(name));
-            let goes = schema.is_some_and(|schema| is_forbidden_null(value, schema) && schema.default.is_none());
+            let goes =
+                schema.is_some_and(|schema| is_forbidden_null(value, schema) && schema.default.is_none());
             if !goes {
                 drop_nulls(value, schema);
             }

@@ -88,7 +88,9 @@ fn unescaped(text: &str) -> Result<String, String> {
             Some('t') => '\t',
             Some('v') => '\u{b}',
             Some(same @ ('\'' | '\\')) => same,
-            other => return Err(format!("invalid escape char \\{}", other.map(String::from).unwrap_or_default())),
+            other => {
+                return Err(format!("invalid escape char \\{}", other.map(String::from).unwrap_or_default()));
+            }
         });
     }
     Ok(plain)

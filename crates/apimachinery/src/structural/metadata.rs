@@ -185,4 +185,3 @@ fn resource(value: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         validation::metadata_at(&metadata, namespaced, NameRule::PathSegment, &at.child("metadata"), errors);
     }
 }
-

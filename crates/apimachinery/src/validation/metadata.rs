@@ -14,10 +14,23 @@ const FOREGROUND: &str = "foregroundDeletion";
 
 /// Checks the metadata of any object.
 pub fn metadata(meta: &Value, namespaced: bool, rule: NameRule, errors: &mut Vec<FieldError>) {
-    metadata_at(meta, namespaced, rule, &Path::of("metadata"), errors);
+    let path = Path::of("metadata");
+    metadata_at(meta, namespaced, rule, &path, errors);
+    standard_finalizers(&meta["finalizers"], &path.child("finalizers"), errors);
 }
 
-/// Checks the metadata at a path, which may lie deep within another object.
+/// Kubernetes' own kinds take no finalizer that is neither known nor somebody's by its name
+/// (`pkg/apis/core/validation/validation.go`, validateKubeFinalizerName).
+fn standard_finalizers(finalizers: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    for name in strings(finalizers) {
+        if !name.contains('/') && ![ORPHAN, FOREGROUND, "kubernetes"].contains(&name) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(path.invalid(name, why));
+        }
+    }
+}
+
+/// Checks the metadata of any object, custom ones included, at a path that may lie deep within another object.
 pub fn metadata_at(
     meta: &Value,
     namespaced: bool,
@@ -181,10 +194,6 @@ fn finalizers(finalizers: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>)
     let names = strings(finalizers);
     for name in &names {
         errors.extend(qualified_name_faults(name).iter().map(|fault| path.invalid(*name, fault)));
-        if !name.contains('/') && ![ORPHAN, FOREGROUND, "kubernetes"].contains(name) {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.push(path.invalid(*name, why));
-        }
     }
     if names.contains(ORPHAN) && names.contains(FOREGROUND) {
         let why = format!("finalizer {ORPHAN} and {FOREGROUND} cannot be both set");

@@ -10,7 +10,7 @@ use crate::kind::Cx;
 use crate::name;
 use crate::patch;
 use crate::registry::Resource;
-use crate::status::{FieldError, Status};
+use crate::status::{FieldError, Path, Status};
 use crate::validation;
 
 /// Accepts a new object, or says why not.
@@ -72,7 +72,10 @@ fn begin(metadata: &mut Value, cx: &WriteCx<'_>, rules: &Cx<'_>) {
 /// Where status has a path of its own, nobody brings one along.
 fn forget_status(object: &mut Value, rules: &Cx<'_>) {
     // A custom resource's schema may ask for more than nothing: its own rules take the status away.
-    if rules.resource.custom.is_none() && rules.resource.has_status() && !rules.resource.strategy.brings_status() {
+    if rules.resource.custom.is_none()
+        && rules.resource.has_status()
+        && !rules.resource.strategy.brings_status()
+    {
         object["status"] = json!({});
     }
 }
@@ -80,14 +83,20 @@ fn forget_status(object: &mut Value, rules: &Cx<'_>) {
 fn validate(object: &Value, rules: &Cx<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let resource = rules.resource;
-    validation::metadata(
-        &object["metadata"],
-        resource.namespaced,
-        resource.strategy.name_rule(),
-        &mut errors,
-    );
+    metadata(&object["metadata"], resource, &mut errors);
     resource.strategy.validate_create(object, rules, &mut errors);
     errors
+}
+
+/// What holds of the metadata of any object of the resource.
+pub(super) fn metadata(metadata: &Value, resource: &Resource, errors: &mut Vec<FieldError>) {
+    let rule = resource.strategy.name_rule();
+    match resource.strategy.takes_any_finalizer() {
+        true => {
+            validation::metadata_at(metadata, resource.namespaced, rule, &Path::of("metadata"), errors);
+        }
+        false => validation::metadata(metadata, resource.namespaced, rule, errors),
+    }
 }
 
 /// 422 when there are errors. An object whose name is only a prefix yet is spoken of by that.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::create::refuse;
+use super::create::{metadata, refuse};
 use super::{Draft, WriteCx, check_name, defaulted, draft, resource_subject, settle_namespace, settle_shape};
 use crate::json::{carry, is_empty, is_same, items, remove, text};
 use crate::kind::Cx;
@@ -125,8 +125,7 @@ fn bump_generation(after: &mut Value, before: &Value, rules: &Cx<'_>) {
 fn validate(after: &Value, before: &Value, rules: &Cx<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let resource = rules.resource;
-    let rule = resource.strategy.name_rule();
-    validation::metadata(&after["metadata"], resource.namespaced, rule, &mut errors);
+    metadata(&after["metadata"], resource, &mut errors);
     validation::metadata_update(&after["metadata"], &before["metadata"], &mut errors);
     resource.strategy.validate_update(after, before, rules, &mut errors);
     errors

@@ -43,7 +43,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
         ("cidr", [Value::String(text)]) => cidr(text).map(Value::Cidr),
         ("isCIDR", [Value::String(text)]) => Ok(Value::Bool(cidr(text).is_ok())),
         ("containsIP", [Value::Cidr(range), Value::Ip(ip)]) => Ok(Value::Bool(holds(range, ip))),
-        ("containsIP", [Value::Cidr(range), Value::String(text)]) => ip(text).map(|ip| Value::Bool(holds(range, &ip))),
+        ("containsIP", [Value::Cidr(range), Value::String(text)]) => {
+            ip(text).map(|ip| Value::Bool(holds(range, &ip)))
+        }
         ("containsCIDR", [Value::Cidr(range), Value::Cidr(other)]) => Ok(Value::Bool(covers(range, other))),
         ("containsCIDR", [Value::Cidr(range), Value::String(text)]) => {
             cidr(text).map(|other| Value::Bool(covers(range, &other)))
@@ -59,7 +61,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
 fn ip(text: &str) -> Result<IpAddr, String> {
     let bad = |why: &str| format!("IP Address {text:?} parse error during conversion from string: {why}");
     match text.parse::<IpAddr>() {
-        Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_some() => Err(bad("IPv4-mapped IPv6 address is not allowed")),
+        Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_some() => {
+            Err(bad("IPv4-mapped IPv6 address is not allowed"))
+        }
         Ok(ip) => Ok(ip),
         Err(_) => Err(bad("unable to parse IP")),
     }
@@ -69,7 +73,8 @@ fn cidr(text: &str) -> Result<Cidr, String> {
     let bad = || format!("network address parse error during conversion from string: invalid CIDR {text:?}");
     let (address, length) = text.split_once('/').ok_or_else(bad)?;
     let address = ip(address).map_err(|_| bad())?;
-    let is_plain = length == "0" || (!length.starts_with('0') && length.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_plain =
+        length == "0" || (!length.starts_with('0') && length.bytes().all(|byte| byte.is_ascii_digit()));
     let length: u8 = length.parse().ok().filter(|_| is_plain).ok_or_else(bad)?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     if length > most { Err(bad()) } else { Ok(Cidr { address, length }) }
@@ -96,7 +101,8 @@ fn masked(ip: IpAddr, length: u8) -> IpAddr {
 }
 
 fn holds(range: &Cidr, ip: &IpAddr) -> bool {
-    range.address.is_ipv4() == ip.is_ipv4() && masked(*ip, range.length) == masked(range.address, range.length)
+    range.address.is_ipv4() == ip.is_ipv4()
+        && masked(*ip, range.length) == masked(range.address, range.length)
 }
 
 fn covers(range: &Cidr, other: &Cidr) -> bool {

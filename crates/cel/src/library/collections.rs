@@ -59,7 +59,8 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
         ("sets.intersects", [_]) => Ok(Value::Bool(other?.iter().any(|item| items.contains(item)))),
         ("sets.equivalent", [_]) => {
             let other = other?;
-            let both = other.iter().all(|item| items.contains(item)) && items.iter().all(|item| other.contains(item));
+            let both = other.iter().all(|item| items.contains(item))
+                && items.iter().all(|item| other.contains(item));
             Ok(Value::Bool(both))
         }
         _ => return None,
@@ -114,7 +115,9 @@ fn slice(items: &[Value], from: i64, to: i64) -> Answer {
         return Err(format!("cannot slice({from}, {to}), negative indexes not supported"));
     }
     if from > to {
-        return Err(format!("cannot slice({from}, {to}), start index must be less than or equal to end index"));
+        return Err(format!(
+            "cannot slice({from}, {to}), start index must be less than or equal to end index"
+        ));
     }
     if to > length {
         return Err(format!("cannot slice({from}, {to}), list is length {length}"));

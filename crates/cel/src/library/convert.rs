@@ -14,7 +14,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
         ("dyn", value) => Ok(value.clone()),
         ("type", value) => Ok(Value::Kind(Arc::from(value.type_name()))),
         ("int", Value::Int(_)) | ("uint", Value::Uint(_)) | ("double", Value::Double(_)) => Ok(value.clone()),
-        ("bool", Value::Bool(_)) | ("bytes", Value::Bytes(_)) | ("string", Value::String(_)) => Ok(value.clone()),
+        ("bool", Value::Bool(_)) | ("bytes", Value::Bytes(_)) | ("string", Value::String(_)) => {
+            Ok(value.clone())
+        }
         ("duration", Value::Duration(_)) | ("timestamp", Value::Timestamp(_)) => Ok(value.clone()),
         ("int", Value::Uint(number)) => range(i64::try_from(*number).ok().map(Value::Int)),
         ("int", Value::Double(number)) => range(whole(*number).map(Value::Int)),
@@ -25,9 +27,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
             Err(_) => bad("int"),
         },
         ("uint", Value::Int(number)) => range(u64::try_from(*number).ok().map(Value::Uint)),
-        ("uint", Value::Double(number)) => {
-            range((*number >= 0.0 && *number < 18_446_744_073_709_551_616.0).then(|| Value::Uint(*number as u64)))
-        }
+        ("uint", Value::Double(number)) => range(
+            (*number >= 0.0 && *number < 18_446_744_073_709_551_616.0).then(|| Value::Uint(*number as u64)),
+        ),
         ("uint", Value::String(text)) => match text.parse() {
             Ok(number) => Ok(Value::Uint(number)),
             Err(_) => bad("uint"),
@@ -66,7 +68,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
             Some(nanos) => Ok(Value::Duration(nanos)),
             None => bad("duration"),
         },
-        ("timestamp", Value::Int(seconds)) => range(Timestamp::from_second(*seconds).ok().map(Value::Timestamp)),
+        ("timestamp", Value::Int(seconds)) => {
+            range(Timestamp::from_second(*seconds).ok().map(Value::Timestamp))
+        }
         ("timestamp", Value::String(text)) => match text.parse::<Timestamp>() {
             Ok(time) => Ok(Value::Timestamp(time)),
             Err(_) => bad("timestamp"),

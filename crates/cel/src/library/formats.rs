@@ -117,7 +117,8 @@ fn faults(name: &str, text: &str) -> Vec<String> {
         "dns1035Label" => old(text),
         "dns1035LabelPrefix" => old(prefix),
         "qualifiedName" => {
-            let (before, name) = text.split_once('/').map_or((None, text), |(before, name)| (Some(before), name));
+            let (before, name) =
+                text.split_once('/').map_or((None, text), |(before, name)| (Some(before), name));
             let mut faults = before.map(|before| subdomain(before)).unwrap_or_default();
             faults.extend(form(
                 &QUALIFIED,
@@ -138,7 +139,8 @@ fn faults(name: &str, text: &str) -> Vec<String> {
             "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?",
         ),
         "uri" => {
-            let is_uri = matches!(super::url::call("isURL", &[Value::text(text)]), Some(Ok(Value::Bool(true))));
+            let is_uri =
+                matches!(super::url::call("isURL", &[Value::text(text)]), Some(Ok(Value::Bool(true))));
             bad(is_uri, "invalid URL")
         }
         "uuid" => bad(UUID.is_match(text), "does not match the UUID format"),

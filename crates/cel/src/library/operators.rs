@@ -52,7 +52,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
         ("_-_", [a, b]) => subtract(a, b),
         ("_*_", [a, b]) => multiply(a, b),
         ("_/_", [a, b]) => divide(a, b),
-        ("_%_", [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)]) => Err("modulus by zero".to_owned()),
+        ("_%_", [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)]) => {
+            Err("modulus by zero".to_owned())
+        }
         ("_%_", [Value::Int(a), Value::Int(b)]) => a.checked_rem(*b).map(Value::Int).ok_or_else(overflow),
         ("_%_", [Value::Uint(a), Value::Uint(b)]) => Ok(Value::Uint(a % b)),
         ("-_", [Value::Int(a)]) => a.checked_neg().map(Value::Int).ok_or_else(overflow),
@@ -94,9 +96,8 @@ fn add(one: &Value, other: &Value) -> Answer {
         (Value::String(a), Value::String(b)) => Value::text(&format!("{a}{b}")),
         (Value::Bytes(a), Value::Bytes(b)) => Value::bytes(&[&a[..], &b[..]].concat()),
         (Value::Duration(a), Value::Duration(b)) => Value::Duration(a.checked_add(*b).ok_or_else(overflow)?),
-        (Value::Timestamp(time), Value::Duration(nanos)) | (Value::Duration(nanos), Value::Timestamp(time)) => {
-            Value::Timestamp(moved(*time, *nanos)?)
-        }
+        (Value::Timestamp(time), Value::Duration(nanos))
+        | (Value::Duration(nanos), Value::Timestamp(time)) => Value::Timestamp(moved(*time, *nanos)?),
         (Value::List(a), Value::List(b)) => Value::List(Arc::new(joined(a, b))),
         _ => return Err(NO_OVERLOAD.to_owned()),
     })

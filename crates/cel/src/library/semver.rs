@@ -23,10 +23,12 @@ enum Identifier {
 pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
     let tolerant = matches!(args.get(1), Some(Value::Bool(true)));
     Some(match (function, args) {
-        ("semver", [Value::String(text)] | [Value::String(text), Value::Bool(_)]) => match parse(text, tolerant) {
-            Some(version) => Ok(Value::Semver(Arc::new(version))),
-            None => Err(format!("invalid semantic version {text:?}")),
-        },
+        ("semver", [Value::String(text)] | [Value::String(text), Value::Bool(_)]) => {
+            match parse(text, tolerant) {
+                Some(version) => Ok(Value::Semver(Arc::new(version))),
+                None => Err(format!("invalid semantic version {text:?}")),
+            }
+        }
         ("isSemver", [Value::String(text)] | [Value::String(text), Value::Bool(_)]) => {
             Ok(Value::Bool(parse(text, tolerant).is_some()))
         }
@@ -53,7 +55,9 @@ fn parse(text: &str, tolerant: bool) -> Option<Semver> {
         parts.resize(parts.len().max(3), "0".to_owned());
     }
     let is_number = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
     };
     let is_word = |part: &&str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

@@ -48,7 +48,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
         ("replace", Some(from), 2 | 3) => {
             let Some(Value::String(to)) = rest.get(1) else { return None };
             Ok(Value::text(&match number(2) {
-                Some(most) if most >= 0 => text.replacen(from, to, usize::try_from(most).unwrap_or(usize::MAX)),
+                Some(most) if most >= 0 => {
+                    text.replacen(from, to, usize::try_from(most).unwrap_or(usize::MAX))
+                }
                 _ => text.replace(from, to),
             }))
         }
@@ -64,7 +66,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
 
 fn compiled(pattern: &str) -> Result<Regex, String> {
     let built = regex::RegexBuilder::new(pattern).size_limit(1 << 20).nest_limit(50).build();
-    built.map_err(|error| format!("error parsing regexp: {}", error.to_string().lines().last().unwrap_or_default()))
+    built.map_err(|error| {
+        format!("error parsing regexp: {}", error.to_string().lines().last().unwrap_or_default())
+    })
 }
 
 fn join(items: &[Value], rest: &[Value]) -> Answer {
@@ -216,10 +220,14 @@ fn formatted(verb: char, precision: Option<usize>, value: &Value) -> Result<Stri
         ('d', Value::Double(number)) if number.fract() == 0.0 => format!("{number:.0}"),
         ('f', _) => format!("{:.digits$}", number.ok_or_else(wrong)?),
         ('e', _) => exponent(number.ok_or_else(wrong)?, digits),
-        ('b', Value::Int(number)) => format!("{}{:b}", if *number < 0 { "-" } else { "" }, number.unsigned_abs()),
+        ('b', Value::Int(number)) => {
+            format!("{}{:b}", if *number < 0 { "-" } else { "" }, number.unsigned_abs())
+        }
         ('b', Value::Uint(number)) => format!("{number:b}"),
         ('b', Value::Bool(value)) => u8::from(*value).to_string(),
-        ('o', Value::Int(number)) => format!("{}{:o}", if *number < 0 { "-" } else { "" }, number.unsigned_abs()),
+        ('o', Value::Int(number)) => {
+            format!("{}{:o}", if *number < 0 { "-" } else { "" }, number.unsigned_abs())
+        }
         ('o', Value::Uint(number)) => format!("{number:o}"),
         ('x' | 'X', _) => {
             let hex = match value {
@@ -234,7 +242,11 @@ fn formatted(verb: char, precision: Option<usize>, value: &Value) -> Result<Stri
             if verb == 'X' { hex.to_uppercase() } else { hex }
         }
         ('d' | 'b' | 'o', _) => return Err(wrong()),
-        _ => return Err(format!("could not parse formatting clause: unrecognized formatting clause \"{verb}\"")),
+        _ => {
+            return Err(format!(
+                "could not parse formatting clause: unrecognized formatting clause \"{verb}\""
+            ));
+        }
     })
 }
 

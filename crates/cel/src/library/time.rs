@@ -47,7 +47,8 @@ fn part(function: &str, time: Timestamp, zone: &TimeZone) -> Option<Value> {
 
 /// `Europe/Paris`, or `-08:00`.
 fn zone_of(name: &str) -> Option<TimeZone> {
-    let offset = name.strip_prefix('-').map(|rest| (-1, rest)).or(name.strip_prefix('+').map(|rest| (1, rest)));
+    let offset =
+        name.strip_prefix('-').map(|rest| (-1, rest)).or(name.strip_prefix('+').map(|rest| (1, rest)));
     let (sign, rest) = offset.unwrap_or((1, name));
     if let Some((hours, minutes)) = rest.split_once(':')
         && let (Ok(hours), Ok(minutes)) = (hours.parse::<i32>(), minutes.parse::<i32>())
@@ -92,7 +93,8 @@ pub fn parse_duration(text: &str) -> Option<i64> {
         total += scale * if whole.is_empty() { 0 } else { whole.parse::<i128>().ok()? };
         let fraction = &fraction[..fraction.len().min(18)];
         if !fraction.is_empty() {
-            total += scale * fraction.parse::<i128>().ok()? / 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+            total +=
+                scale * fraction.parse::<i128>().ok()? / 10_i128.pow(u32::try_from(fraction.len()).ok()?);
         }
         rest = after;
     }

@@ -20,7 +20,9 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
     Some(match (function, args) {
         ("url", [Value::String(text)]) => match parse(text) {
             Some(url) => Ok(Value::Url(Arc::new(url))),
-            None => Err(format!("URL parse error during conversion from string: parse {text:?}: invalid URI for request")),
+            None => Err(format!(
+                "URL parse error during conversion from string: parse {text:?}: invalid URI for request"
+            )),
         },
         ("isURL", [Value::String(text)]) => Ok(Value::Bool(parse(text).is_some())),
         ("getScheme", [Value::Url(url)]) => Ok(Value::text(&url.scheme)),

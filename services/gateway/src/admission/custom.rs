@@ -14,7 +14,11 @@ use crate::store::failed;
 ///
 /// # Errors
 /// 403 while the definition ends (`forbidCreateAdmission`).
-pub(super) fn admit_create(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Option<Scope>, Status> {
+pub(super) fn admit_create(
+    call: &Call,
+    snapshot: &Snapshot,
+    object: &Value,
+) -> Result<Option<Scope>, Status> {
     let Some(custom) = &call.resource.custom else { return Ok(None) };
     if custom.definition.terminating {
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();

@@ -30,7 +30,9 @@ pub(crate) fn bytes(object: &Bytes, custom: &Custom, resource: &Resource) -> ser
 /// The resourceVersion that was spliced in: it stands first in the metadata.
 fn revision_in(object: &[u8]) -> Revision {
     const LEAD: &[u8] = b"\"metadata\":{\"resourceVersion\":\"";
-    let Some(found) = object.windows(LEAD.len()).position(|window| window == LEAD) else { return Revision::NONE };
+    let Some(found) = object.windows(LEAD.len()).position(|window| window == LEAD) else {
+        return Revision::NONE;
+    };
     let digits = object[found + LEAD.len()..].iter().take_while(|byte| byte.is_ascii_digit());
     Revision(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
@@ -42,6 +44,7 @@ pub(super) fn stored(mut draft: Draft, custom: &Custom, resource: &Resource) -> 
         return draft;
     }
     draft.object["apiVersion"] = json!(format!("{}/{storage}", resource.group));
+    custom.stowed(&mut draft.object);
     draft.event.object.version.clone_from(storage);
     draft.event.state = state::encode(&draft.object);
     draft

@@ -118,13 +118,15 @@ impl Cluster {
         let view = View::start(stream, options, &log).await.unwrap();
         view.ready().await.unwrap();
         let now = Now::start(client.clone(), None, &log);
+        let base = rutter_gateway::review::beside(&Registry::builtin());
+        let registry = Served::follow(view.clone(), base, &log);
         let given = Given {
             writer: Writer { view, proposer: Proposer::new(client.clone()), now },
             control: client,
             data: self.connect(&Role::Gateway).await,
             keys: self.keys.clone(),
             seal: SealKey::from_bytes(&[7; 32]),
-            registry: Arc::new(Registry::builtin()),
+            registry,
             metrics: Metrics::new(),
         };
         let config = Config { listen: "127.0.0.1:0".parse().unwrap(), ..Config::default() };

@@ -132,7 +132,6 @@ fn page(
          - **yes**: served.\n\
          - **alpha**, **beta**: upstream serves these versions only when they are switched on; Rutter does not have them.\n\
          - **nodes**: a node listens for nobody; its logs, commands and pods are reached by their own subresources.\n\
-         - **later**: custom resources.\n\
          - **files**: log files of the API server's machine, which Rutter does not offer.\n\n\
          Custom resources are served under their own groups and are not listed here.\n"
     );

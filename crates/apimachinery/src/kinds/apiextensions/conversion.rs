@@ -52,7 +52,8 @@ fn url(address: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         errors.push(path.invalid(scheme, &format!("'https' is the only allowed URL scheme{FORM}")));
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+    let (user, host) =
+        authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     if host.is_empty() {
         errors.push(path.invalid("", &format!("host must be specified{FORM}")));
     }

@@ -114,6 +114,10 @@ impl Strategy for Definition {
         true
     }
 
+    fn takes_any_finalizer(&self) -> bool {
+        true
+    }
+
     fn allows_unconditional_update(&self) -> bool {
         false
     }

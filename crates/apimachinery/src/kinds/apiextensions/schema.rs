@@ -232,7 +232,8 @@ fn set_of(element: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         _ => {}
     }
     if element["nullable"] == true {
-        errors.push(path.child("nullable").forbidden("cannot be nullable when x-kubernetes-list-type is set"));
+        errors
+            .push(path.child("nullable").forbidden("cannot be nullable when x-kubernetes-list-type is set"));
     }
 }
 

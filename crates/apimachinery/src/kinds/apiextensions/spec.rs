@@ -29,7 +29,9 @@ pub(super) fn check(spec: &Value, old: Option<&Value>, errors: &mut Vec<FieldErr
         other => errors.push(scope.not_supported(other, &["Cluster", "Namespaced"])),
     }
     versions(spec, old, &path, errors);
-    if spec["preserveUnknownFields"] == true && old.is_none_or(|old| old["spec"]["preserveUnknownFields"] != true) {
+    if spec["preserveUnknownFields"] == true
+        && old.is_none_or(|old| old["spec"]["preserveUnknownFields"] != true)
+    {
         let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema \
                    instead";
         errors.push(path.child("preserveUnknownFields").invalid(true, why));

@@ -151,7 +151,13 @@ fn is_first_int_or_string(schema: &Value) -> bool {
 }
 
 /// What only narrows a type: allOf, anyOf, oneOf, not.
-fn narrowing(schema: &Value, skips_any: bool, skips_first: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn narrowing(
+    schema: &Value,
+    skips_any: bool,
+    skips_first: bool,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     if !skips_any {
         nested_list(schema, "anyOf", path, errors);
     }

@@ -122,14 +122,17 @@ impl Check<'_> {
                     self.errors.push(at.invalid(written.clone(), &why));
                 }
                 Ok(message) if !matches!(message.result, Type::String | Type::Dyn) => {
-                    self.errors.push(at.invalid(written.clone(), "messageExpression must evaluate to a string"));
+                    self.errors
+                        .push(at.invalid(written.clone(), "messageExpression must evaluate to a string"));
                 }
                 Ok(message) => self.price("estimated messageExpression cost", message.cost.max, &at),
             }
         }
         if compiled.mentions("oldSelf") {
             if let Some(within) = &place.uncorrelatable {
-                let why = format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {within}");
+                let why = format!(
+                    "oldSelf cannot be used on the uncorrelatable portion of the schema within {within}"
+                );
                 self.errors.push(at.invalid(rule.rule.as_str(), &why));
             }
         } else if let Some(optional) = rule.optional_old_self {

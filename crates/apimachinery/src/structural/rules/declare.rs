@@ -46,7 +46,8 @@ pub(super) fn decl(schema: &Structural, is_root: bool) -> Option<Arc<Decl>> {
             "date" => Decl::simple(Type::Timestamp, DATE, DATE),
             "date-time" => Decl::simple(Type::Timestamp, DATE_TIME_MAX, 21),
             _ => {
-                let enumerated = checks.allowed.iter().filter_map(Value::as_str).map(|word| word.len() as u64).max();
+                let enumerated =
+                    checks.allowed.iter().filter_map(Value::as_str).map(|word| word.len() as u64).max();
                 Decl::simple(Type::String, text_max().or(enumerated).unwrap_or(REQUEST_MAX - 2), 2)
             }
         },
@@ -98,7 +99,9 @@ pub(super) fn value(json: &Value, schema: &Structural, is_root: bool) -> Cel {
             let kind = match &schema.list {
                 List::Atomic => ListKind::Plain,
                 List::Set => ListKind::Set,
-                List::Map(keys) => ListKind::Map(keys.iter().map(|key| escaped(key).unwrap_or_default()).collect()),
+                List::Map(keys) => {
+                    ListKind::Map(keys.iter().map(|key| escaped(key).unwrap_or_default()).collect())
+                }
             };
             let items = list.iter().map(|item| value(item, items, items.embedded)).collect();
             Cel::List(Arc::new(CelList { items, kind }))
@@ -146,8 +149,27 @@ fn text(text: &str, schema: &Structural) -> Cel {
 }
 
 const RESERVED: [&str; 21] = [
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
-    "loop", "package", "namespace", "return", "var", "void", "while",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// A property's name as rules write it: `__dash__` for what CEL takes for an operator; none for what can't be written.
@@ -159,7 +181,10 @@ pub(super) fn escaped(name: &str) -> Option<String> {
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/'));
     is_written.then(|| {
-        name.replace("__", "__underscores__").replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__")
+        name.replace("__", "__underscores__")
+            .replace('.', "__dot__")
+            .replace('-', "__dash__")
+            .replace('/', "__slash__")
     })
 }
 

@@ -78,7 +78,10 @@ fn compiled(schema: &Structural, is_root: bool) -> Vec<Compiled> {
             .as_ref()
             .filter(|_| !rule.message_expression.trim().is_empty())
             .and_then(|decl| program(&rule.message_expression, rule, decl).ok()),
-        field: field_path::find(&rule.field_path, schema, true).ok().map(|(path, _)| path).filter(|path| !path.is_empty()),
+        field: field_path::find(&rule.field_path, schema, true)
+            .ok()
+            .map(|(path, _)| path)
+            .filter(|path| !path.is_empty()),
         rule: rule.clone(),
     };
     schema.rules.iter().map(one).collect()

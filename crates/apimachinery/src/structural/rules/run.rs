@@ -62,7 +62,9 @@ impl Run<'_> {
         self.rules_of(rules, value, old, schema, place)?;
         match value {
             Value::Array(list) => {
-                let (Some(rules), Some(schema_of_items)) = (&rules.items, &schema.items) else { return Ok(()) };
+                let (Some(rules), Some(schema_of_items)) = (&rules.items, &schema.items) else {
+                    return Ok(());
+                };
                 for (index, value) in list.iter().enumerate() {
                     let before = old.and_then(|old| counterpart(value, old, &schema.list));
                     let unchanged = match schema.list {
@@ -141,7 +143,8 @@ impl Run<'_> {
         };
         let variables = [("self", seen.clone()), ("oldSelf", old)];
         let run = program.run(&variables, CALL_LIMIT);
-        let spent = "validation failed due to running out of cost budget, no further validation rules will be run";
+        let spent =
+            "validation failed due to running out of cost budget, no further validation rules will be run";
         let Some(left) = self.budget.checked_sub(run.cost) else {
             self.errors.push(told(spent.to_owned()));
             return Err(Spent);
@@ -170,10 +173,11 @@ impl Run<'_> {
                 return Ok(());
             }
         }
-        let detail = self.message(compiled, &variables).unwrap_or_else(|| match compiled.rule.message.trim() {
-            "" => format!("failed rule: {rule}"),
-            message => message.to_owned(),
-        });
+        let detail =
+            self.message(compiled, &variables).unwrap_or_else(|| match compiled.rule.message.trim() {
+                "" => format!("failed rule: {rule}"),
+                message => message.to_owned(),
+            });
         if looks_back || !place.unchanged {
             self.errors.push(broken(compiled, value, schema, &place.path, detail));
         }

@@ -16,12 +16,7 @@ use crate::status::{Fault, FieldError};
 pub(crate) use format::is_known as is_known_format;
 
 /// Everything that is wrong with `value` at `path` (`""`: the object itself). With `old`, what stood there before.
-pub(crate) fn faults(
-    value: &Value,
-    old: Option<&Value>,
-    schema: &Structural,
-    path: &str,
-) -> Vec<FieldError> {
+pub(crate) fn faults(value: &Value, old: Option<&Value>, schema: &Structural, path: &str) -> Vec<FieldError> {
     node(value, old, schema, path).errors
 }
 

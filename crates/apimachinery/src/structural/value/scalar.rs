@@ -104,7 +104,9 @@ pub(super) fn number(value: &Value, checks: &Checks, path: &str, errors: &mut Ve
     if let Some(least) = &checks.minimum {
         match (ordered(number, &least.value), least.excluded) {
             (Ordering::Less, false) => refuse(format!("greater than or equal to {}", told(&least.value))),
-            (Ordering::Less | Ordering::Equal, true) => refuse(format!("greater than {}", told(&least.value))),
+            (Ordering::Less | Ordering::Equal, true) => {
+                refuse(format!("greater than {}", told(&least.value)))
+            }
             _ => {}
         }
     }

@@ -27,7 +27,8 @@ pub(super) fn reconcile(view: &View, definition: &Definition, now: Timestamp) ->
     }
     let mut plan = Plan::because(format!("{name} is being deleted and still has {} objects", objects.len()));
     let words = "CustomResource deletion is in progress";
-    let conditions = with(definition, condition(TERMINATING, "True", "InstanceDeletionInProgress", words), now);
+    let conditions =
+        with(definition, condition(TERMINATING, "True", "InstanceDeletionInProgress", words), now);
     if conditions != definition.conditions {
         plan.merge_status(definition.key.clone(), definition.revision, json!({ "conditions": conditions }));
     }

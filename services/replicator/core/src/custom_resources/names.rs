@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::view::{Definition, View};
 use super::names_condition;
+use super::view::{Definition, View};
 
 /// Names as they are asked for, or as they were accepted.
 #[derive(Clone, Debug, Default, PartialEq)]

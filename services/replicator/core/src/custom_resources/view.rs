@@ -68,7 +68,10 @@ impl View {
         others.filter(move |other| other.group == one.group && other.key != one.key)
     }
 
-    pub(super) fn objects_of(&self, definition: &Definition) -> impl ExactSizeIterator<Item = (&Key, &Object)> + '_ {
+    pub(super) fn objects_of(
+        &self,
+        definition: &Definition,
+    ) -> impl ExactSizeIterator<Item = (&Key, &Object)> + '_ {
         static NONE: BTreeMap<Key, Object> = BTreeMap::new();
         let place = (definition.group.clone(), definition.names.plural.clone());
         let objects = self.objects.get(&place).unwrap_or(&NONE);
@@ -124,8 +127,7 @@ impl View {
 
 fn definition(fact: &Fact, object: &Value) -> Definition {
     let group = text(object, "/spec/group").to_owned();
-    let violations: Vec<String> =
-        apiextensions::violations(object).iter().map(ToString::to_string).collect();
+    let violations: Vec<String> = apiextensions::violations(object).iter().map(ToString::to_string).collect();
     let violations = match violations.as_slice() {
         [] => None,
         [one] => Some(one.clone()),
