@@ -7,6 +7,7 @@ mod server;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -28,6 +29,9 @@ pub(crate) const LOG: &str = "/log";
 /// The same with a bare file in place of the stream: what a database of our own could reach.
 pub(crate) const FILE: &str = "/file";
 
+/// How long it may take to end.
+const END: Duration = Duration::from_secs(10);
+
 /// What the process says when it listens.
 #[derive(Serialize, Deserialize)]
 struct Listening {
@@ -38,7 +42,7 @@ struct Listening {
 /// A running floor; ended when dropped.
 pub(crate) struct Floor {
     pub(crate) target: Target,
-    _process: Child,
+    process: Child,
 }
 
 impl Floor {
@@ -60,14 +64,29 @@ impl Floor {
             .arg(&args.dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()?;
         let said = process.stdout.take().context("its output is piped")?;
         let Some(line) = BufReader::new(said).lines().next_line().await? else {
             bail!("the floor ended at its start");
         };
         let target = target(&serde_json::from_str(&line)?)?;
-        Ok(Floor { target, _process: process })
+        Ok(Floor { target, process })
+    }
+}
+
+impl Drop for Floor {
+    /// It ends when its input does, and its nats-server with it; killed, it would leave that behind.
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let began = Instant::now();
+        while began.elapsed() < END {
+            if matches!(self.process.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // It may have ended this moment.
+        let _ = self.process.start_kill();
     }
 }
 
