@@ -104,5 +104,5 @@ fn certificate(cluster: &Cluster) {
         "certificatesigningrequest.certificates.k8s.io/someone approved",
     );
     room.tells("kubectl get csr someone", &["Approved"]);
-    room.refused("kubectl certificate deny someone", "Denied");
+    room.refused("kubectl certificate deny someone", "is already Approved");
 }
