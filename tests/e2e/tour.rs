@@ -13,6 +13,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("a_deployment_rolls_out", a_deployment_rolls_out),
     ("the_service_answers_on_its_cluster_ip_and_node_port", the_service_answers),
     ("a_pod_reaches_the_service_by_its_name", a_pod_reaches_the_service_by_name),
+    ("a_pod_reaches_the_api_with_its_token", a_pod_reaches_the_api),
     ("scaling_changes_the_number_of_pods", scaling),
     ("logs_are_read_through_the_api", logs),
     ("commands_run_in_containers", commands_run_in_containers),
@@ -54,6 +55,23 @@ fn a_pod_reaches_the_service_by_name(cluster: &Cluster) {
             out.contains("web-")
         });
     }
+}
+
+fn a_pod_reaches_the_api(cluster: &Cluster) {
+    let version = cluster.run("kubectl exec deployment/web -- /demo api /version");
+    assert!(version.contains("\"gitVersion\""), "{version}");
+    // The certificate is good for every name, and the token is that of the pod's account.
+    for host in ["kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"] {
+        let pods = cluster
+            .run(&format!("kubectl exec deployment/web -- /demo api /api/v1/namespaces/default/pods {host}"));
+        assert!(pods.contains("\"PodList\"") && pods.contains("web-"), "{host}: {pods}");
+    }
+    let env = cluster.run("kubectl exec deployment/web -- /demo env KUBERNETES_SERVICE_HOST");
+    assert_eq!(env, "10.96.0.1\n");
+    let listed = "kubectl get endpoints kubernetes -o jsonpath='{.subsets[*].addresses[*].ip}'";
+    let sliced = "kubectl get endpointslice kubernetes -o jsonpath='{.endpoints[*].addresses[*]}'";
+    assert_eq!(cluster.run(listed), cluster.run(sliced));
+    assert!(!cluster.run(listed).starts_with("127."));
 }
 
 fn scaling(cluster: &Cluster) {
@@ -138,7 +156,15 @@ YAML"#,
     cluster.run("kubectl wait --for=condition=Ready --timeout=60s pod/configured");
     let read = |what: &str| cluster.run(&format!("kubectl exec configured -- /demo {what}"));
     assert_eq!(read("env COLOUR").trim(), "blue");
-    assert_eq!(read("env WORD").trim(), "ahoy");
+    // Values of Secrets reach the first process, what is run beside it, and what was made of them …
+    assert_eq!(read("env WORD").trim(), CANARY);
+    assert_eq!(read("env SECRET_greeting").trim(), "ahoy");
+    assert_eq!(read("env URL").trim(), format!("db://me:{CANARY}@db"));
+    let first = cluster.run("kubectl exec configured -- /demo get http://127.0.0.1:8080/env");
+    assert!(first.contains(&format!("WORD={CANARY}\n")), "{first}");
+    // … but no file of the cluster, also while it runs.
+    super::left::no_secret(cluster.data());
+    assert_eq!(read("env WEB_SERVICE_PORT").trim(), "80");
     assert_eq!(read("cat /settings/colour"), "blue");
     assert_eq!(read("cat /password/word"), CANARY);
     cluster.run("kubectl delete pod configured --timeout=60s");

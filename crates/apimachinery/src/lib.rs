@@ -1,5 +1,6 @@
 //! Pure Kubernetes semantics: what the API means, without a socket, a clock or a disk.
 
+pub mod admission;
 pub mod custom;
 pub mod decode;
 pub mod discovery;

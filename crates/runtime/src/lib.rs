@@ -7,6 +7,7 @@
 //! * what a service writes goes through one [`proposer::Proposer`], which never guesses an outcome;
 //! * every child process, task and file that is opened here is ended, joined or closed by [`shutdown`].
 
+pub mod admission;
 pub mod config;
 pub mod controller;
 pub mod disk;

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::admission;
 use crate::executor::{Letterhead, Writer};
 use crate::seal::{SealKey, is_sealed};
 use crate::served::Served;
@@ -244,6 +245,8 @@ impl draft::Desk for Desk<'_> {
             alive(namespace, resource, object, self.snapshot)?;
             self.guards.push(Scope::ns_life(namespace));
         }
+        let namespace = text(object, "/metadata/namespace").to_owned();
+        admission::birth(resource, &namespace, object, self.snapshot)?;
         if let Some(admission) = &self.executor.admission {
             admission.admit(resource, object, self.snapshot)?;
         }

@@ -17,13 +17,20 @@ pub(crate) fn get(url: &str) -> Result<Vec<u8>, String> {
     let port: u16 = port.parse().map_err(|_| format!("{port} is not a port"))?;
     let address = SocketAddr::from((dns::resolve(host)?, port));
     let answer = exchange(address, authority, &path).map_err(|error| format!("{address}: {error}"))?;
+    body(&answer)
+}
+
+/// The body of a whole answer, if that is a 2xx.
+pub(crate) fn body(answer: &[u8]) -> Result<Vec<u8>, String> {
     let end = answer
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
         .ok_or("the answer has no end of headers")?;
     let status = String::from_utf8_lossy(&answer[..end]).lines().next().unwrap_or_default().to_owned();
     if !status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
-        return Err(status);
+        return Err(format!("{status}\n{}", String::from_utf8_lossy(&answer[end + 4..]))
+            .trim_end()
+            .to_owned());
     }
     Ok(answer[end + 4..].to_vec())
 }

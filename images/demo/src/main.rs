@@ -1,5 +1,6 @@
 //! A small server to try a cluster with. It stands alone in its image, so it brings the few tools that a shell would.
 
+mod api;
 mod dns;
 mod http;
 mod server;
@@ -12,6 +13,7 @@ demo: a small server to try a cluster with
 
   demo                 serve on $PORT (8080)
   demo get URL         print what a URL answers
+  demo api PATH [HOST] print what the cluster's API answers to this pod's account
   demo hostname        print the host's name
   demo env NAME        print a variable of the environment
   demo resolve NAME    print a name's address
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
     let done = match words[..] {
         [] | ["serve"] => server::serve(),
         ["get", url] => tools::get(url),
+        ["api", path] => tools::api(path, None),
+        ["api", path, host] => tools::api(path, Some(host)),
         ["hostname"] => tools::hostname(),
         ["env", name] => tools::env(name),
         ["resolve", name] => tools::resolve(name),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use crate::{dns, http};
+use crate::{api, dns, http};
 
 /// The host's name: in a pod, the pod's.
 pub(crate) fn host() -> String {
@@ -21,6 +21,11 @@ pub(crate) fn hostname() -> Result<(), String> {
 
 pub(crate) fn get(url: &str) -> Result<(), String> {
     let body = http::get(url)?;
+    io::stdout().write_all(&body).map_err(|error| error.to_string())
+}
+
+pub(crate) fn api(path: &str, host: Option<&str>) -> Result<(), String> {
+    let body = api::get(path, host)?;
     io::stdout().write_all(&body).map_err(|error| error.to_string())
 }
 

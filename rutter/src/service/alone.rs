@@ -17,7 +17,7 @@ use rutter_runtime::stream::{LogStream, Replicas, StreamSettings};
 use rutter_runtime::telemetry::{self, Form};
 
 use super::args::{CommonArgs, LedgerCommand};
-use super::{ControllerArgs, GatewayArgs, LedgerArgs, NodeagentArgs, controllers, lifeline, node};
+use super::{Addresses, ControllerArgs, GatewayArgs, LedgerArgs, NodeagentArgs, controllers, lifeline, node};
 use crate::process::{Ground, Keeping, Ledger as LedgerPlace};
 use crate::up::{Home, Runtime, hold, write_kubeconfig};
 
@@ -101,9 +101,12 @@ pub(crate) async fn gateway(args: GatewayArgs) -> Result<()> {
         let ground = Ground { metrics, ..ground };
         let keys = cluster::ensure(&ground.writer, &ground.registry.now(), &ground.seal).await?;
         let data = client(&args.common, &Role::Gateway).await?;
+        let Addresses { operators, pods, door_for_pods } =
+            Addresses::of(args.listen.ip(), node::own_address());
         let config = rutter_gateway::Config {
             listen: args.listen,
-            advertise: args.advertise,
+            listen_for_pods: door_for_pods.filter(|_| args.advertise.is_none()),
+            advertise: args.advertise.unwrap_or(pods),
             names: args.names.clone(),
             joining: joining(&args)?,
             ..rutter_gateway::Config::default()
@@ -111,7 +114,11 @@ pub(crate) async fn gateway(args: GatewayArgs) -> Result<()> {
         let given = ground.to_gateway(data, keys.clone());
         let (_, address) = rutter_gateway::start(config, given, &shutdown.stage("gateway")).await?;
         if let Some(path) = &args.kubeconfig {
-            let host = args.names.first().cloned().unwrap_or_else(|| args.advertise.to_string());
+            let host = args
+                .names
+                .first()
+                .cloned()
+                .unwrap_or_else(|| args.advertise.unwrap_or(operators).to_string());
             write_kubeconfig(path, &keys, &format!("{host}:{}", address.port()))?;
         }
         Ok(())

@@ -55,9 +55,9 @@ pub(crate) struct GatewayArgs {
     /// Where the API listens
     #[arg(long, default_value = "0.0.0.0:6443", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
-    /// The address that others reach this gateway by
-    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
-    pub(crate) advertise: IpAddr,
+    /// The address that others reach this gateway by, pods too [default: the one it listens on, else this machine's own]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) advertise: Option<IpAddr>,
     /// Further names that clients know it by
     #[arg(long = "name", value_name = "NAME")]
     pub(crate) names: Vec<String>,

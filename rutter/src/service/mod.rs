@@ -1,5 +1,6 @@
 //! Services alone in their processes, and the parts of them that `up` shares.
 
+mod addresses;
 mod alone;
 mod args;
 mod broker;
@@ -18,6 +19,7 @@ use rutter_runtime::config::Raw;
 use rutter_runtime::nats::{NatsConfig, RawNatsConfig};
 use rutter_runtime::view::{Health, View};
 
+pub(crate) use addresses::Addresses;
 use alone::agent;
 pub(crate) use alone::{autoscaler, gateway, ledger, nodeagent, placement, replicator};
 pub(crate) use args::{ControllerArgs, GatewayArgs, JoinArgs, LedgerArgs, NodeagentArgs};

@@ -1,5 +1,6 @@
 //! The node of this machine.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,11 @@ pub(crate) fn role(config: &Config) -> Role {
         RuntimeKind::Containerd => Role::Node(config.node_name.clone()),
         RuntimeKind::Sim { .. } => Role::Simulation(config.node_name.clone()),
     }
+}
+
+/// The address that other machines know this one by; a loopback address where there is none.
+pub(crate) fn own_address() -> IpAddr {
+    rutter_nodeagent::own_address()
 }
 
 /// Sockets want short paths, so they do not lie below the data: one directory for each cluster of the machine.

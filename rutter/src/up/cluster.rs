@@ -23,7 +23,7 @@ use super::paths::Home;
 use super::progress::Progress;
 use super::{kubeconfig, lock, ready};
 use crate::process::{Ground, Ledger as LedgerPlace};
-use crate::service::{self, node};
+use crate::service::{self, Addresses, node};
 
 /// How long the first leader may take: an orphan's append may have to be settled first.
 const LEADING: Duration = Duration::from_secs(60);
@@ -143,16 +143,17 @@ async fn api(
     stage: Stage,
 ) -> Result<SocketAddr> {
     let data = nats::connect(&broker.connection(args, &Role::Gateway)?, &Role::Gateway).await?;
-    let advertise = args.advertise();
+    let Addresses { operators, pods, door_for_pods } = Addresses::of(args.listen, node::own_address());
     let config = rutter_gateway::Config {
         listen: SocketAddr::new(args.listen, args.port),
-        advertise,
+        listen_for_pods: door_for_pods,
+        advertise: pods,
         joining: broker.joining(),
         ..rutter_gateway::Config::default()
     };
     let given = ground.to_gateway(data, keys.clone());
     let (_, address) = rutter_gateway::start(config, given, &stage).await?;
-    Ok(SocketAddr::new(advertise, address.port()))
+    Ok(SocketAddr::new(operators, address.port()))
 }
 
 async fn start_nodes(

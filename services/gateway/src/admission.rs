@@ -54,6 +54,7 @@ pub fn create(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Admitt
         admitted.guards.push(namespace::admit_create(snapshot, &call.info.namespace, call.subject(), name)?);
     }
     admitted.guards.extend(custom::admit_create(call, snapshot, object)?);
+    rutter_runtime::admission::birth(&call.resource, &call.info.namespace, &mut admitted.object, snapshot)?;
     if service::is_service(call) {
         admitted.companions.0 = service::taken(call, snapshot, None, &mut admitted.object)?;
     }

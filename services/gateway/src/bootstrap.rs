@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use crate::Gateway;
 use crate::admission::defaults;
+use crate::advertise::{self, Ports};
 use crate::authn::User;
 use crate::service::Claim;
 use crate::store::{Intent, Plan, failed};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
-const SLICE_GROUP: &str = "discovery.k8s.io";
 const USER: &str = "system:gateway";
 
 /// Tries until everything is there.
@@ -80,30 +80,14 @@ fn service(gateway: &Gateway, snapshot: &Snapshot) -> Result<Vec<Draft>, Status>
     Ok(drafts)
 }
 
-/// This gateway among the endpoints. One that died stays listed until another takes its address.
-fn endpoints(gateway: &Gateway, snapshot: &Snapshot) -> Result<Option<Draft>, Status> {
-    let registry = gateway.registry();
-    let Some(resource) = registry.resource(SLICE_GROUP, "v1", "endpointslices") else { return Ok(None) };
-    let address = gateway.address.to_string();
-    let endpoint = json!({ "addresses": [address], "conditions": { "ready": true } });
-    let key = Key::new(SLICE_GROUP, "endpointslices", "default", "kubernetes");
-    let found = snapshot.get_object(&key).map_err(|error| failed(&error))?;
-    let Some(object) = found else {
-        let slice = json!({
-            "metadata": { "name": "kubernetes", "labels": { "kubernetes.io/service-name": "kubernetes" } },
-            "addressType": if gateway.address.is_ipv4() { "IPv4" } else { "IPv6" },
-            "endpoints": [endpoint],
-            "ports": [{ "name": "https", "port": gateway.port, "protocol": "TCP" }],
-        });
-        return born(&registry, SLICE_GROUP, "endpointslices", "default", slice).map(Some);
-    };
-    let before: Value = serde_json::from_slice(&object).map_err(|error| failed(&error))?;
-    let mut after = before.clone();
-    let known: Vec<Value> = before["endpoints"].as_array().cloned().unwrap_or_default();
-    let others = known.into_iter().filter(|other| other["addresses"][0] != address.as_str());
-    after["endpoints"] = others.chain([endpoint]).collect();
-    after["ports"] = json!([{ "name": "https", "port": gateway.port, "protocol": "TCP" }]);
-    write::update(&resource, "", &before, after, &WriteCx { name: "kubernetes", ..cx("default") })
+/// This gateway among the endpoints of that Service, with those that are listed already.
+fn endpoints(gateway: &Gateway, snapshot: &Snapshot) -> Result<Vec<Draft>, Status> {
+    if !advertise::is_worth_listing(gateway) {
+        return Ok(Vec::new());
+    }
+    advertise::drafts(gateway, snapshot, Ports::Own, |listed| {
+        listed.iter().copied().chain([gateway.address]).collect()
+    })
 }
 
 fn exists(snapshot: &Snapshot, key: &Key) -> Result<bool, Status> {
@@ -123,7 +107,7 @@ pub(crate) fn born(
     write::create(&resource, "", object, &cx(namespace))
 }
 
-fn cx(namespace: &str) -> WriteCx<'_> {
+pub(crate) fn cx(namespace: &str) -> WriteCx<'_> {
     WriteCx {
         now: jiff::Timestamp::now(),
         uid: Uuid::new_v4(),

@@ -3,6 +3,7 @@
 //! A request's way is [`chain`], on one page; every step of it is a room of its own.
 
 pub mod admission;
+mod advertise;
 pub mod authn;
 pub mod authz;
 pub mod body;

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::authn::token::{KeyError, Tokens};
-use crate::listen::{self, Bounds, tls};
+use crate::listen::{self, Bounds, Callers, Door, tls};
 use crate::metrics::Metrics;
 use crate::node::addresses::PodRange;
 use crate::node::dial::Dialler;
@@ -27,14 +27,17 @@ use crate::pins::Pins;
 use crate::service::{Ranges, RangesError, sweep};
 use crate::store::Store;
 use crate::verbs::watch::hub::Hub;
-use crate::{Gateway, Parts, bootstrap, chain};
+use crate::{Gateway, Parts, advertise, bootstrap, chain};
 
 /// What a gateway is told.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where to listen; port 0 takes any.
     pub listen: SocketAddr,
-    /// The address that others reach this gateway by.
+    /// An address of this machine to listen on as well, at the same port, for what runs here: pods above all. Connections
+    /// from other machines are closed unheard.
+    pub listen_for_pods: Option<IpAddr>,
+    /// The address that others reach this gateway by; pods do, unless it is a loopback address.
     pub advertise: IpAddr,
     /// Further DNS names and addresses that clients know it by.
     pub names: Vec<String>,
@@ -52,6 +55,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: SocketAddr::from(([0, 0, 0, 0], 6443)),
+            listen_for_pods: None,
             advertise: IpAddr::from([127, 0, 0, 1]),
             names: Vec::new(),
             service_cidr: "10.96.0.0/16".to_owned(),
@@ -121,8 +125,25 @@ pub async fn start(config: Config, given: Given, stage: &Stage) -> Result<(Gatew
     run_tasks(&gateway, stage);
     let answering = gateway.clone();
     let answer = move |peer, request| chain::answer(answering.clone(), peer, request);
-    stage.spawn(listen::serve(listener, acceptor, config.bounds, stage.token(), answer));
+    let doors = doors(&config, listener, address.port()).await?;
+    for door in doors {
+        stage.spawn(listen::serve(door, acceptor.clone(), config.bounds, stage.token(), answer.clone()));
+    }
     Ok((gateway, address))
+}
+
+/// Where connections come in: for everybody, and for this machine's pods where those need a door of their own.
+async fn doors(config: &Config, listener: TcpListener, port: u16) -> Result<Vec<Door>, StartError> {
+    let mut doors = vec![Door { listener, callers: Callers::Anybody }];
+    if let Some(own) = config.listen_for_pods {
+        let address = SocketAddr::new(own, port);
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.map_err(|source| StartError::Listen { address, source })?;
+        let callers = Callers::of_this_machine(own, &config.pod_cidr)
+            .ok_or_else(|| StartError::PodCidr(config.pod_cidr.clone()))?;
+        doors.push(Door { listener, callers });
+    }
+    Ok(doors)
 }
 
 fn gateway(config: &Config, given: &Given, port: u16) -> Result<Gateway, StartError> {
@@ -162,7 +183,7 @@ fn run_tasks(gateway: &Gateway, stage: &Stage) {
             }
         };
         tokio::select! {
-            () = began => serve_nodes(&ours, &stop).await,
+            () = began => { tokio::join!(serve_nodes(&ours, &stop), advertise::run(ours.clone(), stop.clone())); }
             () = stop.cancelled() => {}
         }
     });

@@ -30,6 +30,7 @@ mod teardown;
 mod tls;
 
 pub use config::{Config, ConfigError, RuntimeKind};
+pub use node::facts::own_address;
 pub use run::{AgentError, Connections, run, run_on};
 pub use runtime::containerd::ContainerdError;
 pub use teardown::{TeardownError, teardown};

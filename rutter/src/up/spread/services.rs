@@ -54,7 +54,6 @@ fn ledger(args: &UpArgs, home: &Home, broker: &Broker, reach: &Reach) -> Result<
 fn gateway(args: &UpArgs, home: &Home, broker: &Broker, reach: &Reach) -> Service {
     let mut line = Line::new(args, reach, &home.services().join("gateway")).key(home);
     line = line.option("--listen", std::net::SocketAddr::new(args.listen, args.port).to_string());
-    line = line.option("--advertise", args.advertise().to_string());
     line = line.option("--kubeconfig", home.kubeconfig());
     if broker.store(home).is_some() {
         line = line.option("--nats-keys", home.root().join("keys"));

@@ -1,6 +1,7 @@
 //! The listener: TLS, connections, their bounds and their end. One slow or broken client costs one task and a bounded
 //! buffer; it is never waited for by another, and it cannot hold up a shutdown for longer than the grace.
 
+mod door;
 mod peer;
 pub mod tls;
 
@@ -14,13 +15,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
+pub use door::{Callers, Door};
 pub use peer::Peer;
 
 /// What a connection may cost.
@@ -56,13 +58,8 @@ impl Default for Bounds {
 /// Serves connections until `stop`, then lets what is under way end within the grace.
 ///
 /// `answer` is asked once per request, with the peer its connection proved to be.
-pub async fn serve<F, A>(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    bounds: Bounds,
-    stop: CancellationToken,
-    answer: F,
-) where
+pub async fn serve<F, A>(door: Door, tls: TlsAcceptor, bounds: Bounds, stop: CancellationToken, answer: F)
+where
     F: Fn(Arc<Peer>, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -71,13 +68,16 @@ pub async fn serve<F, A>(
     loop {
         let accepted = async {
             let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-            (place, listener.accept().await)
+            (place, door.listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accepted => accepted,
         };
         match accepted {
+            Ok((_, from)) if !door.callers.include(from.ip()) => {
+                tracing::debug!(%from, "a connection from another machine is closed");
+            }
             Ok((socket, from)) => {
                 let connection = connection(socket, from, tls.clone(), bounds, stop.clone(), answer.clone());
                 connections.spawn(async move {

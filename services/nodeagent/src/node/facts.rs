@@ -20,9 +20,14 @@ pub(crate) fn facts(cfg: &Config) -> NodeFacts {
     }
 }
 
-/// The configured address, else the one that leads outside, else the loopback's.
+/// The configured address, else the machine's own.
 pub(crate) fn node_ip(cfg: &Config) -> IpAddr {
-    cfg.node_ip.or_else(address_of_default_route).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    cfg.node_ip.unwrap_or_else(own_address)
+}
+
+/// The address of this machine that leads outside, else the loopback's.
+pub fn own_address() -> IpAddr {
+    address_of_default_route().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 /// Connecting a datagram socket sends nothing; it only asks the routing table.

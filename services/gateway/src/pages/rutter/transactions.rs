@@ -19,6 +19,7 @@ use rutter_apimachinery::status::{Status, Subject};
 use rutter_apimachinery::write::{self, DeleteOptions, Deletion, Draft, WriteCx, resource_subject};
 use rutter_apimachinery::{patch, registry::Resource};
 use rutter_projection::Snapshot;
+use rutter_runtime::admission;
 use rutter_schemas::{Key, Revision, Scope, Uuid, limits, state};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -233,7 +234,9 @@ impl Write {
         match (self.verb, before) {
             (Verb::Create, Some(_)) => Err(Status::already_exists(subject, &self.name)),
             (Verb::Create | Verb::Apply, None) => {
-                write::create(&self.resource, "", self.object.clone(), &cx).map(Ok)
+                let mut object = self.object.clone();
+                admission::birth(&self.resource, &self.namespace, &mut object, snapshot)?;
+                write::create(&self.resource, "", object, &cx).map(Ok)
             }
             (Verb::Update, Some(before)) => {
                 let draft = write::update(&self.resource, "", &before, self.object.clone(), &cx)?;
