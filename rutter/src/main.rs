@@ -21,6 +21,9 @@ use cli::{Cli, Command, ImageCommand};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if rutter_nodeagent::veil::is_called() {
+        return rutter_nodeagent::veil::run();
+    }
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -142,7 +142,10 @@ spec:
       imagePullPolicy: IfNotPresent
       env:
         - {name: COLOUR, valueFrom: {configMapKeyRef: {name: settings, key: colour}}}
-        - {name: WORD, valueFrom: {secretKeyRef: {name: password, key: greeting}}}
+        - {name: WORD, valueFrom: {secretKeyRef: {name: password, key: word}}}
+        - {name: URL, value: "db://me:$(WORD)@db"}
+      envFrom:
+        - {prefix: SECRET_, secretRef: {name: password}}
       volumeMounts:
         - {name: settings, mountPath: /settings}
         - {name: password, mountPath: /password}

@@ -40,6 +40,8 @@ pub struct Config {
     pub pause_image: String,
     /// containerd's binary, found in `PATH` if it has no slash.
     pub containerd: String,
+    /// The program that puts the values of Secrets into containers when it is called as [`crate::veil::PROGRAM`].
+    pub veil_program: PathBuf,
     /// Where the CNI plugins are.
     pub cni_bin_dir: PathBuf,
 }
@@ -74,6 +76,7 @@ impl Default for Config {
             dns: true,
             pause_image: "rutter/pause:latest".to_owned(),
             containerd: "containerd".to_owned(),
+            veil_program: std::env::current_exe().unwrap_or_default(),
             cni_bin_dir: PathBuf::from("/usr/lib/cni"),
         }
     }

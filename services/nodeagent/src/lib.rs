@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`agent`] | the loop: feeds and events in, work out |
 //! | [`link`] | the node protocol, over NATS or over channels |
+//! | [`veil`] | values of Secrets on their way around containerd's disk |
 //! | `runtime` | containerd over CRI, its events, its supervision; the simulation |
 //! | `disk` | volumes, the kept feed, paths |
 //! | `net` | addresses for pods, Services, DNS |
@@ -28,6 +29,7 @@ mod runtime;
 mod stream;
 mod teardown;
 mod tls;
+pub mod veil;
 
 pub use config::{Config, ConfigError, RuntimeKind};
 pub use node::facts::own_address;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::fields::{self, Downward};
 use crate::objects::{Contents, Objects};
+use crate::veil::Veil;
 use crate::view::{Container, EnvVar, EnvVarSource, Service};
 
-/// The environment of `container`, in a stable order.
+/// The environment of `container`, in a stable order. Behind the veil lie the values of Secrets.
 ///
 /// # Errors
 /// The message of a `CreateContainerConfigError`: a reference that isn't optional and isn't there.
@@ -15,11 +16,12 @@ pub fn environment(
     cx: Downward<'_>,
     container: &Container,
     objects: &Objects,
+    veil: &mut Veil,
 ) -> Result<Vec<(String, String)>, String> {
     let services = service_variables(cx, objects);
     let mut env = Ordered::default();
     for source in &container.env_from {
-        for (key, value) in all_keys(cx, source, objects)? {
+        for (key, value) in all_keys(cx, source, objects, veil)? {
             env.set(format!("{}{key}", source.prefix), value);
         }
     }
@@ -27,7 +29,7 @@ pub fn environment(
         let lookup = |name: &str| env.get(name).or_else(|| services.get(name).map(String::as_str));
         let value = match &variable.value_from {
             None => Some(expand(&variable.value, lookup)),
-            Some(source) => value_from(cx, container, variable, source, objects)?,
+            Some(source) => value_from(cx, container, variable, source, objects, veil)?,
         };
         if let Some(value) = value {
             env.set(variable.name.clone(), value);
@@ -63,6 +65,7 @@ fn all_keys(
     cx: Downward<'_>,
     source: &crate::view::EnvFrom,
     objects: &Objects,
+    veil: &mut Veil,
 ) -> Result<Vec<(String, String)>, String> {
     let namespace = &cx.pod.metadata.namespace;
     let (what, reference, contents) = match (&source.config_map_ref, &source.secret_ref) {
@@ -80,6 +83,7 @@ fn all_keys(
         .into_iter()
         .filter(|(key, _)| !key.contains('='))
         .map(|(key, value)| (key, String::from_utf8_lossy(&value).into_owned()))
+        .map(|(key, value)| (key, if what == "secret" { veil.hide(value) } else { value }))
         .collect())
 }
 
@@ -89,6 +93,7 @@ fn value_from(
     variable: &EnvVar,
     source: &EnvVarSource,
     objects: &Objects,
+    veil: &mut Veil,
 ) -> Result<Option<String>, String> {
     let namespace = &cx.pod.metadata.namespace;
     if let Some(field) = &source.field_ref {
@@ -106,7 +111,10 @@ fn value_from(
         return if key.optional { Ok(None) } else { Err(format!("{kind} {:?} not found", key.name)) };
     };
     match contents.data.get(&key.key) {
-        Some(value) => Ok(Some(String::from_utf8_lossy(value).into_owned())),
+        Some(value) => {
+            let value = String::from_utf8_lossy(value).into_owned();
+            Ok(Some(if kind == "secret" { veil.hide(value) } else { value }))
+        }
         None if key.optional => Ok(None),
         None => Err(format!("couldn't find key {} in {what} {namespace}/{}", key.key, key.name)),
     }
@@ -198,7 +206,34 @@ mod tests {
         let pod = pod(serde_json::json!({"containers": [container]}));
         let node = node();
         let cx = Downward { pod: &pod, node: &node, pod_ips: &[] };
-        environment(cx, &pod.spec.containers[0], objects)
+        environment(cx, &pod.spec.containers[0], objects, &mut Veil::default())
+    }
+
+    #[test]
+    fn the_values_of_secrets_stay_behind_the_veil_also_in_what_is_made_of_them() {
+        let mut objects = Objects::default();
+        // "hush", and "hash" beside it.
+        object(&mut objects, "secrets", "s", serde_json::json!({"data": {"a": "aHVzaA==", "b": "aGFzaA=="}}));
+        object(&mut objects, "configmaps", "m", serde_json::json!({"data": {"open": "said"}}));
+        let pod = pod(serde_json::json!({"containers": [{"name": "c",
+        "envFrom": [{"secretRef": {"name": "s"}, "prefix": "S_"}, {"configMapRef": {"name": "m"}}],
+        "env": [
+            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "a"}}},
+            {"name": "URL", "value": "db://me:$(A)@$(open)"},
+        ]}]}));
+        let node = node();
+        let cx = Downward { pod: &pod, node: &node, pod_ips: &[] };
+        let mut veil = Veil::new("uid", "c");
+        let env = environment(cx, &pod.spec.containers[0], &objects, &mut veil).expect("all is there");
+        let text = format!("{env:?}");
+        assert!(!text.contains("hush") && !text.contains("hash"), "{text}");
+        let get = |name: &str| {
+            let found = env.iter().find(|(known, _)| known == name).map(|(_, value)| veil.reveal(value));
+            found.expect("it is set")
+        };
+        assert_eq!([get("A"), get("S_b"), get("open")], ["hush", "hash", "said"]);
+        assert_eq!(get("URL"), "db://me:hush@said");
+        assert!(crate::veil::is_needed(&pod));
     }
 
     #[test]

@@ -25,5 +25,6 @@ pub mod plan;
 pub mod quantity;
 pub mod resources;
 pub mod routes;
+pub mod veil;
 pub mod view;
 pub mod volumes;

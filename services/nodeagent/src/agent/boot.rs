@@ -123,21 +123,16 @@ fn assemble(
 fn make_directories(paths: &Paths) -> Result<(), AgentError> {
     let failed =
         |dir: &Path, source: std::io::Error| AgentError::Directory { dir: dir.display().to_string(), source };
-    let dirs = [
-        paths.data().to_owned(),
-        paths.run().to_owned(),
-        paths.pods(),
-        paths.pods_memory(),
-        paths.cni_conf(),
-    ];
+    let dirs = [paths.data().to_owned(), paths.pods(), paths.pods_memory(), paths.veiled(), paths.cni_conf()];
+    let run = paths.run();
+    std::fs::create_dir_all(run).and_then(|()| keep_in_memory(run)).map_err(|source| failed(run, source))?;
     for dir in dirs {
         std::fs::create_dir_all(&dir).map_err(|source| failed(&dir, source))?;
     }
-    let memory = paths.pods_memory();
-    keep_in_memory(&memory).map_err(|source| failed(&memory, source))
+    Ok(())
 }
 
-/// Secrets lie here: if it isn't in memory, it is made so.
+/// Secrets lie below it: if it isn't in memory, it is made so.
 fn keep_in_memory(dir: &Path) -> std::io::Result<()> {
     const TMPFS_MAGIC: i64 = 0x0102_1994;
     if rustix::fs::statfs(dir)?.f_type == TMPFS_MAGIC {

@@ -90,7 +90,22 @@ impl Paths {
         self.memory().join("pods")
     }
 
-    /// Always a tmpfs, whatever `run_dir` lies on.
+    /// What the placeholders of each container stand for, by the container's id.
+    pub(crate) fn veiled(&self) -> PathBuf {
+        self.memory().join("veiled")
+    }
+
+    /// What containerd takes for runc in pods whose containers have something to hide.
+    pub(crate) fn veiled_runc(&self) -> PathBuf {
+        self.run.join(crate::veil::PROGRAM)
+    }
+
+    /// runc's own state.
+    pub(crate) fn runc_state(&self) -> PathBuf {
+        self.run.join("runc")
+    }
+
+    /// A tmpfs, as all of `run_dir` is.
     pub(crate) fn memory(&self) -> PathBuf {
         self.run.join("memory")
     }

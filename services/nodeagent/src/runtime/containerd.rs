@@ -52,12 +52,26 @@ impl Process {
 /// # Errors
 /// When it can't be started or doesn't answer in time.
 pub(crate) async fn ensure(cfg: &Config, paths: &Paths) -> Result<Process, ContainerdError> {
+    let link = paths.veiled_runc();
+    crate::veil::install(&cfg.veil_program, &link)
+        .map_err(|source| ContainerdError::Write { path: link.display().to_string(), source })?;
     let process = match running(paths) {
-        Some(pid) => Process { pid, child: None },
+        Some(pid) if is_configured(cfg, paths) => Process { pid, child: None },
+        Some(_) => {
+            // Pods outlive it, so it may begin anew with what an agent of now wants of it.
+            tracing::info!("containerd was started with another configuration; it is started again");
+            stop(paths).await;
+            start(cfg, paths)?
+        }
         None => start(cfg, paths)?,
     };
     wait_until_it_answers(paths).await?;
     Ok(process)
+}
+
+/// Whether the file that it was started with says what one of now would.
+fn is_configured(cfg: &Config, paths: &Paths) -> bool {
+    fs::read_to_string(paths.containerd_config()).is_ok_and(|text| text == configuration(cfg, paths))
 }
 
 /// The pid of this node's containerd, if it runs: the pid file's, if that process has our configuration.
@@ -172,6 +186,13 @@ disabled_plugins = [
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
+        Root = {runc_state:?}
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{veiled}]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{veiled}.options]
+        SystemdCgroup = false
+        Root = {runc_state:?}
+        BinaryName = {veiled_runc:?}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = {bin:?}
     conf_dir = {conf:?}
@@ -181,6 +202,9 @@ disabled_plugins = [
 "#,
         root = paths.containerd_root(),
         state = paths.containerd_state(),
+        runc_state = paths.runc_state(),
+        veiled = crate::veil::HANDLER,
+        veiled_runc = paths.veiled_runc(),
         socket = paths.containerd_socket(),
         pause = cfg.pause_image,
         snapshotter = snapshotter(paths),

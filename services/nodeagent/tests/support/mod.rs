@@ -72,6 +72,7 @@ impl Node {
             pod_cidr: Some(format!("10.251.{number}.0/24")),
             cluster_dns: format!("169.254.20.{number}").parse().expect("an address"),
             node_name: name,
+            veil_program: env!("CARGO_BIN_EXE_rutter-runc").into(),
             ..Config::default()
         };
         let mut node = Node {

@@ -6,6 +6,7 @@ use crate::env;
 use crate::fields::Downward;
 use crate::objects::Objects;
 use crate::resources;
+use crate::veil::Veil;
 use crate::view::{Container, Pod, VolumeMount};
 
 use super::{ContainerPlan, Mount, MountSource, Namespaces, Security, label, pod_labels};
@@ -21,10 +22,11 @@ pub fn container(
     attempt: u32,
     image_ref: &str,
 ) -> Result<ContainerPlan, String> {
-    let env = env::environment(cx, container, objects)?;
+    let mut veil = Veil::new(&cx.pod.metadata.uid, &container.name);
+    let env = env::environment(cx, container, objects, &mut veil)?;
     let lookup = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     let expand = |texts: &[String]| texts.iter().map(|text| env::expand(text, lookup)).collect();
-    let mounts = mounts(cx.pod, container, lookup)?;
+    let mounts = mounts(cx.pod, container, lookup, &veil)?;
     let (command, args) = (expand(&container.command), expand(&container.args));
     let mut labels = pod_labels(cx.pod);
     labels.insert(label::CONTAINER_NAME.to_owned(), container.name.clone());
@@ -48,6 +50,7 @@ pub fn container(
         limits: resources::limits(cx.pod, container, cx.node.memory_bytes),
         message_path: container.termination_message_path().to_owned(),
         env,
+        veil,
     })
 }
 
@@ -65,10 +68,11 @@ fn mounts<'a>(
     pod: &Pod,
     container: &Container,
     lookup: impl Fn(&str) -> Option<&'a str> + Copy,
+    veil: &Veil,
 ) -> Result<Vec<Mount>, String> {
     let mut mounts = Vec::new();
     for mount in &container.volume_mounts {
-        let sub_path = sub_path(mount, lookup)?;
+        let sub_path = sub_path(mount, lookup, veil)?;
         mounts.push(Mount {
             source: MountSource::Volume { name: mount.name.clone(), sub_path },
             path: mount.mount_path.clone(),
@@ -97,11 +101,13 @@ fn mounts<'a>(
 fn sub_path<'a>(
     mount: &VolumeMount,
     lookup: impl Fn(&str) -> Option<&'a str> + Copy,
+    veil: &Veil,
 ) -> Result<String, String> {
     let path = if mount.sub_path_expr.is_empty() {
         mount.sub_path.clone()
     } else {
-        env::expand(&mount.sub_path_expr, lookup)
+        // Who names a directory after a Secret says it to the disk.
+        veil.reveal(&env::expand(&mount.sub_path_expr, lookup))
     };
     if path.starts_with('/') || path.split('/').any(|part| part == "..") {
         return Err(format!("subPath {path:?} of volume {:?} leads out of it", mount.name));

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::resources::Limits;
+use crate::veil::{self, Veil};
 use crate::view::{Pod, SeccompProfile};
 
 pub use container::container;
@@ -90,6 +91,8 @@ pub struct SandboxPlan {
     pub ports: Vec<HostPort>,
     pub namespaces: Namespaces,
     pub privileged: bool,
+    /// Containers of it get values of Secrets in their environment.
+    pub veiled: bool,
     pub sysctls: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
@@ -117,6 +120,8 @@ pub struct ContainerPlan {
     pub args: Vec<String>,
     pub working_dir: String,
     pub env: Vec<(String, String)>,
+    /// What the placeholders in `env`, `command` and `args` stand for.
+    pub veil: Veil,
     pub mounts: Vec<Mount>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
@@ -181,6 +186,7 @@ pub fn sandbox(pod: &Pod, node: &NodeFacts, attempt: u32) -> SandboxPlan {
         ports: host_ports(pod),
         namespaces: Namespaces::of(pod),
         privileged: pod.containers().any(|container| container.security_context.privileged),
+        veiled: veil::is_needed(pod),
         sysctls: pod
             .spec
             .security_context

@@ -17,6 +17,7 @@ use tonic::Request;
 
 use super::{Instance, Instances, Refusal, StartedContainer};
 use crate::disk::Paths;
+use crate::veil;
 
 /// A client of this node's containerd.
 #[derive(Clone)]
@@ -54,7 +55,8 @@ impl Cri {
 
     pub(super) async fn create_sandbox(&self, plan: &SandboxPlan) -> Result<SandboxFacts, String> {
         let config = self.sandbox_config(plan);
-        let request = cri::RunPodSandboxRequest { config: Some(config), runtime_handler: String::new() };
+        let runtime_handler = if plan.veiled { veil::HANDLER.to_owned() } else { String::new() };
+        let request = cri::RunPodSandboxRequest { config: Some(config), runtime_handler };
         let answer = self.client.runtime.clone().run_pod_sandbox(bounded(request)).await.map_err(words)?;
         let id = answer.into_inner().pod_sandbox_id;
         let instance = Instance {
@@ -131,6 +133,11 @@ impl Cri {
         plan: &ContainerPlan,
     ) -> Result<StartedContainer, Refusal> {
         let uid = &sandbox.uid;
+        let unconfigured = |message| Refusal { reason: "CreateContainerConfigError", message };
+        if !plan.veil.hidden().is_empty() && !self.is_veiled(sandbox_id).await.map_err(unconfigured)? {
+            let why = "no container of the pod had a Secret in its environment when the pod was started, so none can be given one now";
+            return Err(unconfigured(why.to_owned()));
+        }
         let config = self
             .container_config(uid, plan)
             .map_err(|message| Refusal { reason: "CreateContainerConfigError", message })?;
@@ -151,10 +158,9 @@ impl Cri {
             message_from_log: from_log,
         };
         self.instances.announce(&id, instance);
-        let request = cri::StartContainerRequest { container_id: id.clone() };
-        match self.client.runtime.clone().start_container(bounded(request)).await {
-            Ok(_) => Ok(StartedContainer { id, image_id: plan.image_ref.clone() }),
-            Err(status) => {
+        match self.start(&id, plan).await {
+            Ok(()) => Ok(StartedContainer { id, image_id: plan.image_ref.clone() }),
+            Err(message) => {
                 self.instances.forget(&id);
                 if let Err(why) = self.remove_container(&id).await {
                     tracing::warn!(container = id, why, "a container that didn't start stays behind");
@@ -162,6 +168,23 @@ impl Cri {
                 Err(Refusal { reason: "RunContainerError", message: words(status) })
             }
         }
+    }
+
+    /// Whether what runs in the sandbox is made by the runc that puts values in.
+    async fn is_veiled(&self, sandbox_id: &str) -> Result<bool, String> {
+        let filter = cri::PodSandboxFilter { id: sandbox_id.to_owned(), ..cri::PodSandboxFilter::default() };
+        let request = cri::ListPodSandboxRequest { filter: Some(filter) };
+        let answer = self.client.runtime.clone().list_pod_sandbox(bounded(request)).await.map_err(words)?;
+        Ok(answer.into_inner().items.iter().any(|sandbox| sandbox.runtime_handler == veil::HANDLER))
+    }
+
+    /// containerd knows it by placeholders; its process gets the values.
+    async fn start(&self, id: &str, plan: &ContainerPlan) -> Result<(), String> {
+        veil::put(&self.paths.veiled(), id, plan.veil.hidden())
+            .map_err(|why| format!("the values of Secrets can't be handed over: {why}"))?;
+        let request = cri::StartContainerRequest { container_id: id.to_owned() };
+        self.client.runtime.clone().start_container(bounded(request)).await.map_err(words)?;
+        Ok(())
     }
 
     pub(super) async fn stop_container(&self, id: &str, grace_secs: u64) -> Result<(), String> {
@@ -174,6 +197,7 @@ impl Cri {
     pub(super) async fn remove_container(&self, id: &str) -> Result<(), String> {
         let request = cri::RemoveContainerRequest { container_id: id.to_owned() };
         self.instances.forget(id);
+        veil::forget(&self.paths.veiled(), id);
         forgiving(self.client.runtime.clone().remove_container(bounded(request)).await)
     }
 
