@@ -12,6 +12,7 @@ pub mod openapi;
 pub mod patch;
 pub mod protobuf;
 pub mod quantity;
+pub mod recorder;
 pub mod registry;
 pub mod selector;
 pub mod status;

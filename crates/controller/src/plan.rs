@@ -1,6 +1,7 @@
 //! Plans: what a controller wants done, and the premises it was decided on.
 
 use jiff::Timestamp;
+use rutter_apimachinery::recorder::Note;
 use rutter_schemas::{Count, Key, Revision, Scope};
 use serde_json::Value;
 
@@ -20,6 +21,10 @@ pub struct Plan {
     pub cause: Option<Revision>,
     /// When to look again although nothing happens.
     pub look_again: Option<Timestamp>,
+    /// What operators are told in Events once the commit is in the log. Nothing rests on them.
+    pub notes: Vec<Note>,
+    /// What they are told when the rules (admission, quota) refuse it; the refusal's words are put behind.
+    pub if_refused: Option<Note>,
 }
 
 /// One change of one object. Whoever executes a plan turns intents into events through the same defaulting,
@@ -104,6 +109,10 @@ impl Plan {
             grace_seconds: None,
             propagation: Some(Propagation::Background),
         });
+    }
+
+    pub fn note(&mut self, note: Note) {
+        self.notes.push(note);
     }
 
     /// Look again at `when`, or earlier if that was already said.

@@ -5,6 +5,7 @@
 //! + Pod web-7xk2p of web
 //! ~ ReplicaSet web/status: replicas 1, readyReplicas 1
 //! unless owner:web was touched since 2
+//! ! ReplicaSet web: SuccessfulCreate: Created pod: web-7xk2p
 //! ```
 
 use std::fmt;
@@ -25,6 +26,10 @@ impl fmt::Display for Plan {
         }
         for count in &self.counters {
             writeln!(f, "counting {} {:+}", count.name, count.delta)?;
+        }
+        for note in &self.notes {
+            let about = &note.regarding;
+            writeln!(f, "! {} {}: {}: {}", about.kind, about.name, note.reason, note.message)?;
         }
         if let Some(when) = self.look_again {
             writeln!(f, "look again at {when}")?;

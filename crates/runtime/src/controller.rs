@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::PlanExecutor;
+use crate::recorder::{self, Recorder};
 use crate::served;
 use crate::view::{Subscription, SubscriptionEnd, ViewError, fact_of};
 
@@ -36,9 +37,10 @@ pub async fn run<C: Controller>(
     active: watch::Receiver<bool>,
     stop: CancellationToken,
 ) {
+    let (recorder, recording) = recorder::of(C::NAME, executor.clone());
     let work = async {
         loop {
-            match follow::<C>(&executor, &mut outside, active.clone()).await {
+            match follow::<C>(&executor, &recorder, &mut outside, active.clone()).await {
                 Ok(end) => tracing::warn!(controller = C::NAME, %end, "starting from a snapshot again"),
                 Err(error) => tracing::debug!(controller = C::NAME, %error, "waiting for the view"),
             }
@@ -47,6 +49,7 @@ pub async fn run<C: Controller>(
     };
     tokio::select! {
         () = work => {}
+        () = recording.run() => {}
         () = stop.cancelled() => {}
     }
 }
@@ -73,6 +76,7 @@ impl<C: Controller> Outside<C> for Nothing {
 
 async fn follow<C: Controller>(
     executor: &PlanExecutor,
+    recorder: &Recorder,
     outside: &mut impl Outside<C>,
     mut active: watch::Receiver<bool>,
 ) -> Result<SubscriptionEnd, ViewError> {
@@ -84,7 +88,7 @@ async fn follow<C: Controller>(
     let mut settling = Settling::new();
     loop {
         if *active.borrow_and_update() {
-            start_turns(executor, &mut machine, &mut settling);
+            start_turns(executor, recorder, &mut machine, &mut settling);
         }
         let pause = pause(&machine);
         tokio::select! {
@@ -110,12 +114,22 @@ async fn changes(active: &mut watch::Receiver<bool>) {
     }
 }
 
-fn start_turns<C: Controller>(executor: &PlanExecutor, machine: &mut Machine<C>, settling: &mut Settling) {
+fn start_turns<C: Controller>(
+    executor: &PlanExecutor,
+    recorder: &Recorder,
+    machine: &mut Machine<C>,
+    settling: &mut Settling,
+) {
     while settling.len() < PLANS_UNDER_WAY {
         let Some(turn) = machine.next(Timestamp::now()) else { return };
         for plan in turn.plans {
-            let (executor, ticket) = (executor.clone(), turn.ticket);
-            settling.spawn(async move { (ticket, executor.execute(C::NAME, plan).await) });
+            let (executor, recorder, ticket) = (executor.clone(), recorder.clone(), turn.ticket);
+            settling.spawn(async move {
+                let outcome = executor.execute(C::NAME, &plan).await;
+                let settled = outcome.settled;
+                recorder.settled(plan, outcome);
+                (ticket, settled)
+            });
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod now;
 pub mod pki;
 pub mod plan;
 pub mod proposer;
+pub mod recorder;
 pub mod roles;
 pub mod seal;
 pub mod served;

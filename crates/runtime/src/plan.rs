@@ -60,6 +60,14 @@ pub enum Guards {
     Dropped,
 }
 
+/// What became of a plan.
+#[derive(Debug)]
+pub struct Outcome {
+    pub settled: Settled,
+    /// In which words the rules refused it, if they did.
+    pub refused: Option<String>,
+}
+
 /// Why a plan did not become a commit.
 #[derive(Debug, thiserror::Error)]
 enum PlanError {
@@ -122,25 +130,36 @@ impl PlanExecutor {
     }
 
     /// Carries one plan to the log under the name of `controller`, and says what became of it.
-    pub async fn execute(&self, controller: &str, plan: Plan) -> Settled {
+    pub async fn execute(&self, controller: &str, plan: &Plan) -> Outcome {
+        match self.carry_out(controller, plan).await {
+            Ok(settled) => Outcome { settled, refused: None },
+            Err(PlanError::Refused(status)) => {
+                failed(controller, plan, &status.message);
+                Outcome { settled: Settled::Failed, refused: Some(status.message) }
+            }
+            Err(error) => Outcome { settled: failed(controller, plan, &error.to_string()), refused: None },
+        }
+    }
+
+    async fn carry_out(&self, controller: &str, plan: &Plan) -> Result<Settled, PlanError> {
         let deadline = Instant::now() + CATCH_UP;
         if self.writer.view.wait_for(plan.base, deadline).await.is_err() {
-            return Settled::Failed;
+            return Ok(Settled::Failed);
         }
         let span = tracing::info_span!("plan", controller, why = plan.why);
         let trace = self.trace_of(plan.cause);
         telemetry::continues(&span, trace.as_deref());
         let limits = Limits { attempts: 1, deadline: Timestamp::now() + PATIENCE };
-        let decide = |snapshot| std::future::ready(self.decide(controller, &plan, trace.clone(), &snapshot));
+        let decide = |snapshot| std::future::ready(self.decide(controller, plan, trace.clone(), &snapshot));
         let end = self.writer.write(Executor::new(limits), decide).instrument(span).await;
-        match end {
+        Ok(match end {
             Ok(End::Committed { last, .. }) => Settled::Committed(last),
             Ok(End::Unchanged) => Settled::Unchanged,
             Ok(End::Failed(Failure::Contended { last, .. })) => self.refused(controller, &last).await,
-            Ok(End::Failed(failure)) => failed(controller, &plan, &format!("{failure:?}")),
+            Ok(End::Failed(failure)) => failed(controller, plan, &format!("{failure:?}")),
             Err(PlanError::Stale { at }) => Settled::Refused(at),
-            Err(error) => failed(controller, &plan, &error.to_string()),
-        }
+            Err(error) => return Err(error),
+        })
     }
 
     /// The trace of the event that a plan answers, if the view still knows it.

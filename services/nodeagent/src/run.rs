@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rutter_apimachinery::recorder::{Note, Regarding};
 use rutter_nodeagent_core::plan::NodeFacts;
 use rutter_schemas::protocol::node::{Feed, NodeCommand, NodeStats};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{Booted, Commands, Question, boot, boot_sim};
+use crate::agent::{Booted, Commands, Question, Recorder, boot, boot_sim};
 use crate::disk::Paths;
 use crate::link::{self, Link, nats};
 use crate::node::{object, stats};
@@ -109,7 +110,7 @@ async fn run_node(
 ) -> Result<(), AgentError> {
     let stats_to = link.stats.clone();
     let booted = boot(cfg, link).await?;
-    let Booted { agent, questions, services, process, commands, runtime, network } = booted;
+    let Booted { agent, questions, services, process, commands, runtime, network, recorder, notes } = booted;
     let facts = agent.node.facts().clone();
     let company = CancellationToken::new();
     let paths = Paths::of(cfg);
@@ -120,7 +121,8 @@ async fn run_node(
     if let Some(process) = process {
         spawn(Box::pin(watch_containerd(cfg.clone(), paths.clone(), process)));
     }
-    spawn(Box::pin(tell_node(cfg.clone(), facts.clone(), commands, runtime.clone())));
+    spawn(Box::pin(notes.write_down(cfg.node_name.clone(), commands.clone())));
+    spawn(Box::pin(tell_node(cfg.clone(), facts.clone(), commands, runtime.clone(), Some(recorder))));
     spawn(Box::pin(tell_stats(cfg.node_name.clone(), runtime.clone(), questions.clone(), stats_to)));
     if let Some(data) = data {
         spawn(Box::pin(crate::stream::serve(data, cfg.node_name.clone(), paths, runtime, questions)));
@@ -144,7 +146,8 @@ async fn run_simulated(
     let booted = boot_sim(&cfg, index, near);
     let facts = Arc::new(booted.agent.node.facts().clone());
     let beats = tell_stats(cfg.node_name.clone(), booted.runtime.clone(), booted.questions, stats_to);
-    let told = tell_node(cfg.clone(), NodeFacts::clone(&facts), booted.commands, booted.runtime);
+    // Thousands of nodes in one process say nothing to operators.
+    let told = tell_node(cfg.clone(), NodeFacts::clone(&facts), booted.commands, booted.runtime, None);
     tokio::select! {
         // It programs no Services.
         carried = nats::carry(line, &cfg.node_name, &[Feed::Own], far, shutdown.clone()) => carried?,
@@ -171,9 +174,22 @@ async fn watch_containerd(cfg: Config, paths: Paths, mut process: containerd::Pr
 }
 
 /// Registers the node, then keeps its status told.
-async fn tell_node(cfg: Config, facts: NodeFacts, commands: Commands, runtime: Runtime) {
+async fn tell_node(
+    cfg: Config,
+    facts: NodeFacts,
+    commands: Commands,
+    runtime: Runtime,
+    recorder: Option<Recorder>,
+) {
+    let tell = |reason, message: String| {
+        if let Some(recorder) = &recorder {
+            recorder.tell(Note::normal(Regarding::node(&cfg.node_name), reason, message));
+        }
+    };
     let register = NodeCommand::Register { node: object::node(&cfg, &facts) };
     retry(&commands, register).await;
+    tell("Starting", "Starting kubelet.".to_owned());
+    let mut was_ready = None;
     let mut told = Value::Null;
     let began = tokio::time::Instant::now();
     let mut since = began;
@@ -189,8 +205,13 @@ async fn tell_node(cfg: Config, facts: NodeFacts, commands: Commands, runtime: R
         let status = object::status(&cfg, &facts, trouble.as_deref(), images, Timestamp::now());
         let essence = essence(&status);
         if essence != told || since.elapsed() > STATUS_EVERY {
+            let is_ready = trouble.is_none();
             let why = trouble.unwrap_or_else(|| "the node is ready".to_owned());
             retry(&commands, NodeCommand::NodeStatus { status, why }).await;
+            if was_ready.replace(is_ready) != Some(is_ready) {
+                let now = if is_ready { "NodeReady" } else { "NodeNotReady" };
+                tell(now, format!("Node {} status is now: {now}", cfg.node_name));
+            }
             (told, since) = (essence, tokio::time::Instant::now());
         }
         tokio::time::sleep(pause).await;

@@ -6,7 +6,7 @@ mod hearing;
 mod root;
 
 use rutter_replicator_core::{
-    CustomResources, Defaults, Deployments, Disruption, EndpointSliceMirroring, EndpointSlices, Endpoints,
+    CustomResources, Defaults, Deployments, Disruption, EndpointSliceMirroring, EndpointSlices, Endpoints, EventExpiry,
     Garbage, NamespaceEnding, NodeLeases, NodeLifecycle, PodGarbage, ReplicaSets,
 };
 use rutter_runtime::controller::{self, Nothing};
@@ -46,6 +46,7 @@ pub fn start(config: ReplicatorConfig, parts: Parts, stage: &Stage) {
     alone.start::<Endpoints>(Nothing);
     alone.start::<EndpointSliceMirroring>(Nothing);
     alone.start::<Disruption>(Nothing);
+    alone.start::<EventExpiry>(Nothing);
     alone.start::<Garbage>(Nothing);
     alone.start::<NamespaceEnding>(Nothing);
     alone.start::<PodGarbage>(Nothing);

@@ -230,6 +230,9 @@ impl Asked<'_> {
         let why = format!("the node saw {}", text("/reason"));
         self.write(EVENTS, name, None, |snapshot| {
             let Some((before, revision)) = object_of(snapshot, &Key::new("", "events", space, name))? else {
+                if said["involvedObject"].is_null() {
+                    return Err(Status::not_found(EVENTS, name));
+                }
                 let guard = namespace::admit_create(snapshot, space, EVENTS, name)?;
                 let draft = write::create(&resource, "", said.clone(), &cx(space, "", &who.name))?;
                 return Ok(Plan::one(draft, why.clone(), Became::Written).guarding([guard]));

@@ -10,7 +10,7 @@ use rutter_schemas::protocol::node::Feed;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Agent, Commands, Question, Workshop};
+use super::{Agent, Commands, Notes, Question, Recorder, Workshop};
 use crate::disk::{KeptFeed, Paths, load_feed};
 use crate::link::Link;
 use crate::net::Network;
@@ -26,6 +26,9 @@ pub(crate) struct Booted {
     pub(crate) commands: Commands,
     pub(crate) runtime: Runtime,
     pub(crate) network: Arc<Network>,
+    pub(crate) recorder: Recorder,
+    /// To be written down by somebody.
+    pub(crate) notes: Notes,
 }
 
 /// Inputs that may wait for the node's loop; tasks wait when it is full.
@@ -80,6 +83,7 @@ fn assemble(
     let (questions_to, questions) = mpsc::channel(64);
     let (services, services_of) = watch::channel(Arc::new(Objects::default()));
     let commands = Commands::new(link.commands.clone());
+    let (recorder, notes) = Recorder::new();
     let workshop = Workshop {
         cfg: cfg.clone(),
         paths: Arc::new(paths.clone()),
@@ -89,6 +93,7 @@ fn assemble(
         inputs: inputs_to,
         running: Arc::new(Mutex::default()),
         network: network.clone(),
+        recorder: recorder.clone(),
         end: CancellationToken::new(),
     };
     let agent = Agent {
@@ -117,6 +122,8 @@ fn assemble(
         commands,
         runtime,
         network,
+        recorder,
+        notes,
     }
 }
 

@@ -3,6 +3,7 @@
 mod boot;
 mod commands;
 mod hooks;
+mod recorder;
 mod work;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::runtime::{Happened, Instances, Runtime};
 
 pub(crate) use boot::{Booted, boot, boot_sim};
 pub(crate) use commands::Commands;
+pub(crate) use recorder::{Notes, Recorder};
 pub(crate) use work::Workshop;
 
 /// A pod's uid and what happened to it.

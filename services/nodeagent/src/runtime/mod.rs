@@ -69,10 +69,22 @@ impl Runtime {
         }
     }
 
-    /// The image as the runtime knows it, pulled if the policy says so.
-    pub(crate) async fn ensure_image(&self, image: &str, policy: PullPolicy) -> Result<String, Refusal> {
+    /// The image as the runtime knows it; none if it has to be pulled.
+    pub(crate) async fn present_image(
+        &self,
+        image: &str,
+        policy: PullPolicy,
+    ) -> Result<Option<String>, Refusal> {
         match self {
-            Runtime::Cri(cri) => cri.ensure_image(image, policy).await,
+            Runtime::Cri(cri) => cri.present_image(image, policy).await,
+            Runtime::Sim(_) => Ok(Some(image.to_owned())),
+        }
+    }
+
+    /// Pulls the image; answers how the runtime knows it then.
+    pub(crate) async fn pull_image(&self, image: &str) -> Result<String, Refusal> {
+        match self {
+            Runtime::Cri(cri) => cri.pull_image(image).await,
             Runtime::Sim(_) => Ok(image.to_owned()),
         }
     }

@@ -34,7 +34,8 @@ fn a_pod_goes_to_the_emptiest_node() {
         .then(
             "because empty has room
              ~ Pod new/binding: nodeName empty
-             unless node:empty:alloc was touched since 4",
+             unless node:empty:alloc was touched since 4
+             ! Pod new: Scheduled: Successfully assigned default/new to empty",
         );
 }
 
@@ -44,7 +45,9 @@ fn all_that_goes_to_one_node_is_one_commit() {
         "because a has room for 2 pods
          ~ Pod p1/binding: nodeName a
          ~ Pod p2/binding: nodeName a
-         unless node:a:alloc was touched since 3",
+         unless node:a:alloc was touched since 3
+         ! Pod p1: Scheduled: Successfully assigned default/p1 to a
+         ! Pod p2: Scheduled: Successfully assigned default/p2 to a",
     );
 }
 

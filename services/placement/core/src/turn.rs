@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use rutter_apimachinery::recorder::{Note, Regarding};
 use rutter_controller::read::stamp;
 use rutter_controller::{Intent, Plan};
 use rutter_schemas::Scope;
@@ -173,6 +174,9 @@ fn bind(node: &Node, pods: &[&Waiting]) -> Plan {
             patch: json!({ "spec": { "nodeName": node.name } }),
             subresource: Some("binding"),
         });
+        let (space, name) = (&pod.key.namespace, &pod.key.name);
+        let told = format!("Successfully assigned {space}/{name} to {}", node.name);
+        plan.note(Note::normal(regarding(pod), "Scheduled", told).doing("Binding"));
     }
     plan.guard(Scope::node_alloc(&node.name));
     plan
@@ -187,18 +191,23 @@ fn tell(turn: &Turn<'_>, left: &[&Waiting], now: Timestamp) -> Vec<Plan> {
             .entry((&*pod.shape, pod.never_preempts))
             .or_insert_with(|| explain(&pod.shape, pod.never_preempts, &turn.nodes, &turn.taken));
         if let Some(conditions) = conditions(pod, why, now) {
-            told.push((*pod, conditions));
+            told.push((*pod, why.clone(), conditions));
         }
     }
     told.chunks(TOLD_MOST)
         .map(|chunk| {
             let mut plan = Plan::because("no node will do");
-            for (pod, conditions) in chunk {
+            for (pod, why, conditions) in chunk {
+                plan.note(Note::warning(regarding(pod), "FailedScheduling", why).doing("Scheduling"));
                 plan.merge_status(pod.key.clone(), pod.revision, json!({ "conditions": conditions }));
             }
             plan
         })
         .collect()
+}
+
+fn regarding(pod: &Waiting) -> Regarding {
+    Regarding::pod(&pod.key, &pod.uid, pod.revision)
 }
 
 /// The pod's conditions with what is to be told; none when it is told already.

@@ -1,5 +1,5 @@
 //! Deployments, ReplicaSets, EndpointSlices and Endpoints, PodDisruptionBudgets, garbage collection, namespaces, node
-//! lifecycle: the decisions.
+//! lifecycle, the end of Events: the decisions.
 //!
 //! Every controller here is three pure functions over a view of its own; none knows another. Upstream's
 //! `pkg/controller` is the specification of what each comes to, not of how.
@@ -10,6 +10,7 @@ pub mod disruption;
 pub mod endpoint_slice;
 pub mod endpoint_slice_mirroring;
 pub mod endpoints;
+pub mod event_expiry;
 pub mod garbage;
 pub mod namespace;
 pub mod node_leases;
@@ -24,6 +25,7 @@ pub use disruption::Disruption;
 pub use endpoint_slice::EndpointSlices;
 pub use endpoint_slice_mirroring::EndpointSliceMirroring;
 pub use endpoints::Endpoints;
+pub use event_expiry::EventExpiry;
 pub use garbage::Garbage;
 pub use namespace::{Defaults, NamespaceEnding};
 pub use node_leases::NodeLeases;

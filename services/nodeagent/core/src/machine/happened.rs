@@ -74,7 +74,16 @@ impl PodMachine {
     }
 
     pub(super) fn image_failed(&mut self, name: &str, reason: String, message: String, now: Timestamp) {
-        self.warn("Failed", format!("Failed to pull image: {message}"), name);
+        let image = self.pod.container(name).map(|spec| spec.image.clone()).unwrap_or_default();
+        match reason.as_str() {
+            "ErrImagePull" => {
+                self.warn("Failed", format!("Failed to pull image {image:?}: {message}"), name);
+                self.warn("Failed", format!("Error: {reason}"), name);
+                self.note("BackOff", format!("Back-off pulling image {image:?}"), name);
+                self.warn("Failed", "Error: ImagePullBackOff".to_owned(), name);
+            }
+            _ => self.warn(image_failure(&reason), message.clone(), name),
+        }
         if let Some(container) = self.containers.get_mut(name) {
             container.image = Image::Failed(ImageFailure { reason, message, at: now });
             if container.image_backoff.delay_secs() == 0 {
@@ -86,7 +95,8 @@ impl PodMachine {
     pub(super) fn started(&mut self, name: &str, id: String, image_id: String, at: Timestamp) {
         let pod = self.pod.clone();
         let Some(spec) = pod.container(name) else { return };
-        self.note("Started", format!("Started container {name}"), name);
+        self.note("Created", "Container created".to_owned(), name);
+        self.note("Started", "Container started".to_owned(), name);
         let Some(container) = self.containers.get_mut(name) else { return };
         let in_hook = spec.lifecycle.post_start.is_some();
         container.image_id = image_id;
@@ -125,5 +135,15 @@ impl PodMachine {
         let Some(why) = error else { return };
         running.doomed = Some(grace_secs);
         self.warn("FailedPostStartHook", format!("PostStartHook failed: {why}"), name);
+    }
+}
+
+/// The Event's reason for an image that can't be had, by the reason that the container waits for (upstream:
+/// `pkg/kubelet/events`).
+fn image_failure(reason: &str) -> &'static str {
+    match reason {
+        "ErrImageNeverPull" => "ErrImageNeverPull",
+        "ImageInspectError" | "InvalidImageName" => "InspectFailed",
+        _ => "Failed",
     }
 }

@@ -186,7 +186,8 @@ fn a_pod_is_told_once_when_it_starts_quickly() {
         create sandbox #0
         image of web, IfNotPresent
         start web #0
-        ! Started: Started container web
+        ! Created: Container created
+        ! Started: Container started
         ~ ContainerStarted: Running, container web started"#]]);
     let status = story.status();
     assert_eq!(status["podIP"], "10.1.0.7");
@@ -202,7 +203,8 @@ fn a_container_that_crashes_waits_ten_seconds_then_twenty() {
         image of web, IfNotPresent
         ~ ContainerExited: Running, container web ended with exit code 1 (Error)
         start web #1
-        ! Started: Started container web
+        ! Created: Container created
+        ! Started: Container started
         ~ ContainerStarted: Running, container web started
         — web exits with 1
         ! BackOff: Back-off restarting failed container web in pod web_default(u1)
@@ -220,7 +222,8 @@ fn a_container_that_crashes_waits_ten_seconds_then_twenty() {
         image of web, IfNotPresent
         remove web-0
         start web #2
-        ! Started: Started container web
+        ! Created: Container created
+        ! Started: Container started
         ~ ContainerStarted: Running, container web started
         — web exits with 1
         ! BackOff: Back-off restarting failed container web in pod web_default(u1)
@@ -230,7 +233,8 @@ fn a_container_that_crashes_waits_ten_seconds_then_twenty() {
         image of web, IfNotPresent
         remove web-1
         start web #3
-        ! Started: Started container web
+        ! Created: Container created
+        ! Started: Container started
         ~ ContainerStarted: Running, container web started"#]]);
 }
 
@@ -242,7 +246,10 @@ fn an_image_that_cannot_be_pulled_is_an_error_first_and_a_back_off_then() {
         prepare 0 volumes
         create sandbox #0
         image of web, IfNotPresent
-        ! Failed: Failed to pull image: not found
+        ! Failed: Failed to pull image "demo:1": not found
+        ! Failed: Error: ErrImagePull
+        ! BackOff: Back-off pulling image "demo:1"
+        ! Failed: Error: ImagePullBackOff
         ~ ContainerWaiting: Pending, container web waits: ErrImagePull
         — 1 s later
         ~ ContainerWaiting: Pending, container web waits: ImagePullBackOff
@@ -253,7 +260,8 @@ fn an_image_that_cannot_be_pulled_is_an_error_first_and_a_back_off_then() {
         image of web, IfNotPresent
         start web #0
         ~ ContainerWaiting: Pending, container web waits: ContainerCreating
-        ! Started: Started container web
+        ! Created: Container created
+        ! Started: Container started
         ~ ContainerStarted: Running, container web started"#]]);
 }
 
@@ -272,21 +280,24 @@ fn init_containers_run_one_by_one_and_a_sidecar_only_has_to_start() {
             create sandbox #0
             image of first, Always
             start first #0
-            ! Started: Started container first
+            ! Created: Container created
+            ! Started: Container started
             ~ ContainerStarted: Pending, container first started
             — first exits with 0
             image of side, Always
             ~ ContainerExited: Pending, container first ended with exit code 0 (Completed)
             start side #0
             probe Startup of side-0
-            ! Started: Started container side
+            ! Created: Container created
+            ! Started: Container started
             ~ ContainerStarted: Pending, container side started
             — Startup of side: true
             image of web, IfNotPresent
             no longer probe Startup of side-0
             ~ ContainerWaiting: Pending, container web waits: ContainerCreating
             start web #0
-            ! Started: Started container web
+            ! Created: Container created
+            ! Started: Container started
             ~ ContainerStarted: Running, container web started
             — deleted with 30 s
             ! Killing: Stopping container web
@@ -348,7 +359,8 @@ fn readiness_comes_and_goes_and_liveness_restarts() {
             start web #0
             probe Readiness of web-0
             probe Liveness of web-0
-            ! Started: Started container web
+            ! Created: Container created
+            ! Started: Container started
             ~ ContainerStarted: Running, container web started
             — Readiness of web: true
             ~ PodReady: Running, all containers are ready
@@ -370,7 +382,8 @@ fn readiness_comes_and_goes_and_liveness_restarts() {
             start web #1
             probe Readiness of web-1
             probe Liveness of web-1
-            ! Started: Started container web
+            ! Created: Container created
+            ! Started: Container started
             ~ ContainerStarted: Running, container web started"#]]);
 }
 
@@ -392,7 +405,8 @@ fn a_lost_sandbox_takes_its_containers_with_it_and_comes_back() {
             image of web, IfNotPresent
             ~ ContainerExited: Running, container web ended with exit code 137 (Error)
             start web #1
-            ! Started: Started container web
+            ! Created: Container created
+            ! Started: Container started
             ~ ContainerStarted: Running, container web started"#]]);
 }
 
@@ -439,7 +453,8 @@ fn a_missing_config_map_keeps_a_pod_waiting_until_it_comes() {
     let mut story = story.settle().then(expect![[r#"
         prepare 1 volumes
         start web #0
-        ! Started: Started container web
+        ! Created: Container created
+        ! Started: Container started
         ~ ContainerStarted: Running, container web started"#]]);
     fixtures::object(&mut story.objects, "configmaps", "m", json!({"data": {"k": "2"}}));
     story.settle().then(expect!["prepare 1 volumes"]);
@@ -586,7 +601,8 @@ fn an_ephemeral_container_runs_once_beside_the_others_and_counts_for_nothing() {
         image of look, IfNotPresent
         ~ ContainerWaiting: Running, container look waits: ContainerCreating
         start look #0
-        ! Started: Started container look
+        ! Created: Container created
+        ! Started: Container started
         ~ ContainerStarted: Running, container look started"#]]);
     let status = &story.status()["ephemeralContainerStatuses"][0];
     assert_eq!(

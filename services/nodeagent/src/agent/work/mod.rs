@@ -1,7 +1,7 @@
 //! Having the core's work done: each action is a task, its outcome an input.
 
 mod containers;
-mod events;
+mod images;
 mod probes;
 mod sandboxes;
 mod volumes;
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::hooks::run_hook;
-use super::{Commands, PodInput};
+use super::{Commands, PodInput, Recorder};
 use crate::Config;
 use crate::disk::Paths;
 use crate::runtime::{Instances, Runtime};
@@ -37,6 +37,8 @@ pub(crate) struct Workshop {
     pub(crate) running: Arc<Mutex<RunningTasks>>,
     /// The network's configuration, once the node's range is known.
     pub(crate) network: Arc<crate::net::Network>,
+    /// Where what operators are told of goes.
+    pub(crate) recorder: Recorder,
     /// Work under way ends with the agent: what it was about is found again by the next one.
     pub(crate) end: CancellationToken,
 }
@@ -76,12 +78,7 @@ impl Workshop {
             Action::RemoveSandbox { id } => self.drop_quietly(self.runtime.remove_sandbox(&id).await),
             Action::RemoveContainer { id } => self.drop_quietly(self.runtime.remove_container(&id).await),
             Action::EnsureImage { container, image, policy } => {
-                vec![match self.runtime.ensure_image(&image, policy).await {
-                    Ok(image_ref) => Input::ImageReady { container, image_ref },
-                    Err(why) => {
-                        Input::ImageFailed { container, reason: why.reason.to_owned(), message: why.message }
-                    }
-                }]
+                vec![self.ensure_image(meta, container, &image, policy).await]
             }
             Action::StartContainer { sandbox_id, sandbox, plan } => {
                 let started = self.runtime.start_container(&sandbox_id, &sandbox, &plan).await;
@@ -125,7 +122,7 @@ impl Workshop {
                 vec![Input::Told { outcome: self.commands.write(command).await }]
             }
             Action::Record { severity, reason, message, container } => {
-                self.record(meta, &format!("{severity:?}"), reason, message, container).await;
+                self.record(meta, severity, reason, message, container.as_deref());
                 Vec::new()
             }
             Action::Remove => vec![match self.remove(&uid).await {

@@ -91,19 +91,23 @@ impl Cri {
         forgiving(self.client.runtime.clone().remove_pod_sandbox(bounded(request)).await)
     }
 
-    pub(super) async fn ensure_image(&self, image: &str, policy: PullPolicy) -> Result<String, Refusal> {
+    pub(super) async fn present_image(
+        &self,
+        image: &str,
+        policy: PullPolicy,
+    ) -> Result<Option<String>, Refusal> {
         if image.is_empty() || image.chars().any(char::is_whitespace) {
             let message = format!("Failed to apply default image tag {image:?}: couldn't parse image name");
             return Err(Refusal { reason: "InvalidImageName", message });
         }
         let present = if policy == PullPolicy::Always { None } else { self.find_image(image).await? };
         match (present, policy) {
-            (Some(id), _) => Ok(id),
+            (Some(id), _) => Ok(Some(id)),
             (None, PullPolicy::Never) => Err(Refusal {
                 reason: "ErrImageNeverPull",
                 message: format!("Container image {image:?} is not present with pull policy of Never"),
             }),
-            (None, _) => self.pull_image(image).await,
+            (None, _) => Ok(None),
         }
     }
 
@@ -114,7 +118,7 @@ impl Cri {
         Ok(answer.map_err(refused)?.into_inner().image.map(|image| image.id))
     }
 
-    async fn pull_image(&self, image: &str) -> Result<String, Refusal> {
+    pub(super) async fn pull_image(&self, image: &str) -> Result<String, Refusal> {
         let mut request = Request::new(cri::PullImageRequest {
             image: Some(image_spec(image)),
             auth: None,
@@ -165,7 +169,7 @@ impl Cri {
                 if let Err(why) = self.remove_container(&id).await {
                     tracing::warn!(container = id, why, "a container that didn't start stays behind");
                 }
-                Err(Refusal { reason: "RunContainerError", message: words(status) })
+                Err(Refusal { reason: "RunContainerError", message })
             }
         }
     }

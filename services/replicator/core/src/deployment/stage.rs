@@ -1,7 +1,9 @@
 //! The sets of a Deployment while a plan is made: as they are, and as they shall be.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use rutter_apimachinery::recorder::{Note, Regarding};
 use rutter_controller::Plan;
 use rutter_schemas::{Owner, Scope};
 use serde_json::{Map, Value, json};
@@ -113,6 +115,7 @@ impl<'a> Stage<'a> {
         }
         for member in &self.members {
             self.write_member(plan, member);
+            self.note_size(plan, member);
         }
         if !plan.is_idle() {
             self.guard_sizes(plan);
@@ -131,6 +134,20 @@ impl<'a> Stage<'a> {
                 }
             }
         }
+    }
+
+    fn note_size(&self, plan: &mut Plan, member: &Member) {
+        let (name, before, after) = (&member.set.key.name, member.set.replicas, member.replicas);
+        let verb = match after.cmp(&before) {
+            Ordering::Greater => "up",
+            Ordering::Less => "down",
+            Ordering::Equal => return,
+        };
+        let deployment = self.deployment;
+        let (key, uid) = (&deployment.key, &deployment.uid);
+        let regarding = Regarding::of("apps/v1", "Deployment", key, uid, deployment.revision);
+        let told = format!("Scaled {verb} replica set {name} from {before} to {after}");
+        plan.note(Note::normal(regarding, "ScalingReplicaSet", told));
     }
 
     /// The sizes of all sets bear on each, and a set that shrinks relies on what the others have available.

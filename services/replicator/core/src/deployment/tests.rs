@@ -24,6 +24,9 @@ fn a_new_deployment_makes_its_first_set_whole() {
     assert!(printed.contains("Available=False(MinimumReplicasUnavailable)"), "{printed}");
     assert!(printed.contains("annotations.deployment.kubernetes.io/revision 1"), "{printed}");
     assert!(printed.contains("look again at 2026-01-01T00:10:01Z"), "{printed}");
+    let told = printed.lines().find(|line| line.starts_with('!')).expect("operators are told");
+    assert!(told.starts_with("! Deployment web: ScalingReplicaSet: Scaled up replica set web-"), "{told}");
+    assert!(told.ends_with(" from 0 to 3"), "{told}");
     let Intent::Create { object } = &decided.plans[0].intents[0] else { panic!() };
     let hash = &object["metadata"]["labels"]["pod-template-hash"];
     assert!(hash.is_string());

@@ -1,6 +1,7 @@
 //! What becomes of the pods of a node that lost Ready or took a taint with the effect NoExecute.
 
 use jiff::{SignedDuration, Timestamp};
+use rutter_apimachinery::recorder::{Note, Regarding};
 use rutter_controller::Plan;
 use rutter_controller::read::{stamp, text, time};
 use serde_json::{Value, json};
@@ -80,6 +81,12 @@ fn evict(plan: &mut Plan, pod: &Pod, now: Timestamp) {
     let conditions: Vec<Value> = others.chain([condition]).collect();
     plan.merge_status(pod.key.clone(), pod.revision, json!({ "conditions": conditions }));
     plan.delete(pod.key.clone(), pod.revision, &pod.uid);
+    let told = format!("Marking for deletion Pod {}/{}", pod.key.namespace, pod.key.name);
+    plan.note(Note::normal(regarding(pod), "TaintManagerEviction", told));
+}
+
+fn regarding(pod: &Pod) -> Regarding {
+    Regarding::pod(&pod.key, &pod.uid, pod.revision)
 }
 
 /// Nobody can vouch for the pod any more, so no Service sends it anything.
@@ -91,4 +98,5 @@ fn unready(plan: &mut Plan, pod: &Pod, now: Timestamp) {
         condition["lastTransitionTime"] = json!(stamp(now));
     }
     plan.merge_status(pod.key.clone(), pod.revision, json!({ "conditions": conditions }));
+    plan.note(Note::warning(regarding(pod), "NodeNotReady", "Node is not ready"));
 }

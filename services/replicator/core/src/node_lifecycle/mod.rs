@@ -21,6 +21,7 @@ mod tests;
 mod view;
 
 use jiff::Timestamp;
+use rutter_apimachinery::recorder::{Note, Regarding};
 use rutter_controller::read::{stamp, text};
 use rutter_controller::{Controller, Fact, Plan, Reads};
 use rutter_schemas::Key;
@@ -123,6 +124,8 @@ fn give_up(plan: &mut Plan, node: &Node, now: Timestamp) {
         }
     }
     plan.merge_status(node.key.clone(), node.revision, json!({ "conditions": conditions }));
+    let told = format!("Node {} status is now: NodeNotReady", node.key.name);
+    plan.note(Note::normal(Regarding::node(&node.key.name), "NodeNotReady", told));
 }
 
 fn unknown(condition: &Value, now: Timestamp) -> Value {

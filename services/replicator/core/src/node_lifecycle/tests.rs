@@ -34,7 +34,8 @@ fn a_silent_node_that_does_not_answer_is_unreachable() {
     given.after(60).reconcile("Node a").then(
         r#"because a is silent and does not answer
            ~ Node a/status: Ready=Unknown(NodeStatusUnknown), MemoryPressure=Unknown(NodeStatusNeverUpdated), DiskPressure=Unknown(NodeStatusNeverUpdated), PIDPressure=Unknown(NodeStatusNeverUpdated)
-           ~ Node a: taints [{"effect":"NoSchedule","key":"node.kubernetes.io/unreachable"},{"effect":"NoExecute","key":"node.kubernetes.io/unreachable","timeAdded":"2026-01-01T00:01:00Z"}]"#,
+           ~ Node a: taints [{"effect":"NoSchedule","key":"node.kubernetes.io/unreachable"},{"effect":"NoExecute","key":"node.kubernetes.io/unreachable","timeAdded":"2026-01-01T00:01:00Z"}]
+           ! Node a: NodeNotReady: Node a status is now: NodeNotReady"#,
     );
 }
 
@@ -103,6 +104,8 @@ fn pods_of_a_node_that_is_not_ready_are_not_ready_either_and_go_when_their_patie
         printed.contains("- Pod none") && printed.contains("DisruptionTarget=True(DeletionByTaintManager)")
     );
     assert!(printed.contains("~ Pod some/status: Ready=False(NodeNotReady)"), "{printed}");
+    assert!(printed.contains("! Pod none: TaintManagerEviction: Marking for deletion Pod default/none"));
+    assert!(printed.contains("! Pod some: NodeNotReady: Node is not ready"), "{printed}");
     assert!(
         !printed.contains("elsewhere") && printed.contains("look again at 2026-01-01T00:05:00Z"),
         "{printed}"

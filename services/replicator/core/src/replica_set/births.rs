@@ -1,11 +1,13 @@
 //! Making pods from the template, under names that follow from the view.
 
 use rutter_apimachinery::name;
+use rutter_apimachinery::recorder::Note;
 use rutter_controller::Plan;
+use rutter_controller::read::text;
 use rutter_schemas::Key;
 use serde_json::{Value, json};
 
-use super::{Set, View};
+use super::{Set, View, regarding};
 use crate::owners::{controlling, references};
 
 /// How many pods one commit bears or kills at most (upstream's `BurstReplicas`).
@@ -24,9 +26,14 @@ pub(super) fn births(view: &View, set: &Set, missing: usize) -> Vec<Value> {
     names(view, set).take(missing.min(BURST).min(fits.max(1))).map(|name| named(&one, name)).collect()
 }
 
-pub(super) fn write(plan: &mut Plan, births: &[Value]) {
+pub(super) fn write(plan: &mut Plan, set: &Set, births: &[Value]) {
     for pod in births {
         plan.create(pod.clone());
+        let told = format!("Created pod: {}", text(pod, "/metadata/name"));
+        plan.note(Note::normal(regarding(set), "SuccessfulCreate", told));
+    }
+    if !births.is_empty() {
+        plan.if_refused = Some(Note::warning(regarding(set), "FailedCreate", "Error creating: "));
     }
 }
 

@@ -4,11 +4,12 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use rutter_apimachinery::recorder::Note;
 use rutter_controller::Plan;
 
 use super::births::BURST;
 use super::claims::Claims;
-use super::{Pod, Set, View};
+use super::{Pod, Set, View, regarding};
 
 /// The `excess` pods that are missed least, or as many as one commit takes.
 pub(super) fn victims<'a>(
@@ -34,9 +35,11 @@ pub(super) fn victims<'a>(
     pods
 }
 
-pub(super) fn write(plan: &mut Plan, victims: &[&Pod]) {
+pub(super) fn write(plan: &mut Plan, set: &Set, victims: &[&Pod]) {
     for pod in victims {
         plan.delete(pod.key.clone(), pod.revision, &pod.uid);
+        let told = format!("Deleted pod: {}", pod.key.name);
+        plan.note(Note::normal(regarding(set), "SuccessfulDelete", told));
     }
 }
 

@@ -13,6 +13,7 @@ mod tests;
 mod view;
 
 use jiff::Timestamp;
+use rutter_apimachinery::recorder::Regarding;
 use rutter_controller::{Controller, Fact, Plan, Reads};
 use rutter_schemas::{Key, Scope};
 
@@ -68,8 +69,8 @@ fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
 
     let mut plan = Plan::because(why(set, count));
     claims.write(&mut plan, set, &victims);
-    births::write(&mut plan, &births);
-    deaths::write(&mut plan, &victims);
+    births::write(&mut plan, set, &births);
+    deaths::write(&mut plan, set, &victims);
     if !plan.is_idle() {
         plan.guard(Scope::owner(&set.uid));
     }
@@ -81,6 +82,11 @@ fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
         now,
     );
     plan
+}
+
+/// The set as Events name it.
+fn regarding(set: &Set) -> Regarding {
+    Regarding::of(set.kind.api_version(), set.kind.name(), &set.key, &set.uid, set.revision)
 }
 
 fn why(set: &Set, count: usize) -> String {

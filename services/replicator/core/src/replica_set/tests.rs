@@ -16,7 +16,9 @@ fn gives_birth_to_what_is_missing() {
          + Pod web-sf5cz of web
          + Pod web-c8vlp of web
          ~ ReplicaSet web/status: availableReplicas 1, fullyLabeledReplicas 3, observedGeneration 1, readyReplicas 1, replicas 3
-         unless owner:web was touched since 2",
+         unless owner:web was touched since 2
+         ! ReplicaSet web: SuccessfulCreate: Created pod: web-sf5cz
+         ! ReplicaSet web: SuccessfulCreate: Created pod: web-c8vlp",
     );
 }
 
@@ -34,7 +36,9 @@ fn kills_what_is_too_many_and_the_least_missed_first() {
          - Pod pending
          - Pod unready
          ~ ReplicaSet web/status: availableReplicas 1, fullyLabeledReplicas 1, observedGeneration 1, readyReplicas 1, replicas 1
-         unless owner:web was touched since 4",
+         unless owner:web was touched since 4
+         ! ReplicaSet web: SuccessfulDelete: Deleted pod: pending
+         ! ReplicaSet web: SuccessfulDelete: Deleted pod: unready",
     );
 }
 
