@@ -5,6 +5,7 @@
 
 mod left;
 mod reach;
+mod readme;
 mod tour;
 
 use std::process::ExitCode;

@@ -27,6 +27,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("what_is_unknown_is_refused_in_upstreams_words", refused),
     ("deletion_cleans_up", deletion_cleans_up),
     ("what_is_deleted_has_a_history", what_is_deleted_has_a_history),
+    ("the_readmes_tour_runs_as_it_is_written", super::readme::tour),
 ];
 
 fn the_node_is_ready(cluster: &Cluster) {

@@ -110,8 +110,13 @@ impl Cluster {
 
     /// What a command prints, or says when it fails. The command is a line of bash.
     pub fn attempt(&self, line: &str) -> Result<String, String> {
+        self.script(line, root())
+    }
+
+    /// What a script prints that is run in `dir`, or says when it fails.
+    pub fn script(&self, script: &str, dir: &Path) -> Result<String, String> {
         let output =
-            self.command("bash").args(["-c", line]).current_dir(root()).output().expect("bash can be run");
+            self.command("bash").args(["-c", script]).current_dir(dir).output().expect("bash can be run");
         said(&output)
     }
 
@@ -179,10 +184,14 @@ fn path() -> String {
     format!("{}:{}:{}", own.display(), tools.display(), std::env::var("PATH").unwrap_or_default())
 }
 
-/// A program of this workspace, of the profile that the tests are of.
-fn binary(name: &str) -> PathBuf {
+/// Where the programs of this workspace are, of the profile that the tests are of.
+pub fn programs() -> PathBuf {
     let tests = std::env::current_exe().expect("a running program has a path");
-    tests.parent().and_then(Path::parent).expect("tests are built into target/<profile>/deps").join(name)
+    tests.parent().and_then(Path::parent).expect("tests are built into target/<profile>/deps").to_owned()
+}
+
+fn binary(name: &str) -> PathBuf {
+    programs().join(name)
 }
 
 fn said(output: &Output) -> Result<String, String> {

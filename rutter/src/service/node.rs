@@ -88,11 +88,13 @@ pub(crate) async fn load_image(home: &Home, archive: &Path) -> Result<Vec<String
     Ok(image::load(&socket(&config), archive).await?)
 }
 
-/// Makes rutter/demo:latest of a static program, and loads it.
+/// Makes rutter/demo:latest of a static program, and loads it. It is rutter/demo:next too, so that there is an image to
+/// roll out to.
 pub(crate) async fn load_demo(home: &Home, program: &Path) -> Result<()> {
     let config = remembered(home).context("no node of this machine runs")?;
     let program = std::fs::read(program).with_context(|| format!("{} can't be read", program.display()))?;
-    let archive = image::pack(&image::demo(program, "rutter/demo:latest"));
+    let demo = image::demo(program, "rutter/demo:latest");
+    let archive = image::pack(&image::Image { also: vec!["rutter/demo:next".to_owned()], ..demo });
     let deadline = Instant::now() + CONTAINERD;
     while let Err(error) = image::load_bytes(&socket(&config), &archive).await {
         anyhow::ensure!(Instant::now() < deadline, "the demo image can't be loaded: {error}");

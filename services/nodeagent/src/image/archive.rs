@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 pub struct Image {
     /// `rutter/demo:latest`; the registry is docker.io if none is named.
     pub name: String,
+    /// Further names of the same image.
+    pub also: Vec<String>,
     /// Path without leading slash, contents, mode. Directories are made as needed.
     pub files: Vec<(String, Vec<u8>, u32)>,
     pub entrypoint: Vec<String>,
@@ -41,8 +43,9 @@ pub fn pack(image: &Image) -> Vec<u8> {
     }))
     .expect("plain data");
     let (config_name, layer_name) = (format!("{}.json", hex(&config)), format!("{}/layer.tar", hex(&layer)));
-    let manifest =
-        json!([{"Config": config_name, "RepoTags": [full_name(&image.name)], "Layers": [layer_name]}]);
+    let names: Vec<String> =
+        std::iter::once(&image.name).chain(&image.also).map(|name| full_name(name)).collect();
+    let manifest = json!([{"Config": config_name, "RepoTags": names, "Layers": [layer_name]}]);
     let mut archive = Tar::default();
     archive.file(&config_name, &config, 0o644);
     archive.directory(&hex(&layer));
