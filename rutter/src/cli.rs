@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// Show objects, now or as they were
     Get(GetArgs),
+    /// Put an object, or all of a namespace, back to how it was
+    Undo(UndoArgs),
     /// Show events as they happen, or from any revision on
     Watch(WatchArgs),
     /// Show what nodes and pods use
@@ -121,6 +123,24 @@ pub(crate) struct GetArgs {
     /// As it was then: a revision, a time (2026-01-02T03:04:05Z) or an age (10m, 2h)
     #[arg(long, value_name = "WHEN")]
     pub(crate) at: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct UndoArgs {
+    /// The object, such as deploy/web; or namespace/shop for everything in it
+    #[arg(required = true, num_args = 1..=2, value_name = "TYPE/NAME")]
+    pub(crate) object: Vec<String>,
+    /// The namespace [default: the kubeconfig's]
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// As it was then: a revision, a time (2026-01-02T03:04:05Z) or an age (10m, 2h)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) to: String,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

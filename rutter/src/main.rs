@@ -50,6 +50,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::History(args) => history::history(&client()?, args).await,
         Command::Why(args) => history::why(&client()?, args).await,
         Command::Get(args) => history::get(&client()?, args).await,
+        Command::Undo(args) => history::undo(&client()?, args).await,
         Command::Watch(args) => history::watch(&client()?, args).await,
         Command::Top(args) => top::top(&client()?, args).await,
         Command::NatsSetup(args) => service::nats_setup(&args),

@@ -23,6 +23,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("history_tells_every_change", history_tells_every_change),
     ("why_leads_back_to_the_request", why_leads_back_to_the_request),
     ("the_past_can_be_read", the_past_can_be_read),
+    ("what_was_is_put_back", what_was_is_put_back),
     ("the_log_is_complete_and_in_order", the_log_is_complete),
     ("what_is_unknown_is_refused_in_upstreams_words", refused),
     ("deletion_cleans_up", deletion_cleans_up),
@@ -204,6 +205,40 @@ fn the_past_can_be_read(cluster: &Cluster) {
         "kubectl get --raw '/apis/apps/v1/namespaces/default/deployments/web?resourceVersion={created}&resourceVersionMatch=Exact'"
     ));
     assert_eq!(serde_json::from_str::<Value>(&raw).expect("JSON"), then);
+}
+
+fn what_was_is_put_back(cluster: &Cluster) {
+    cluster.run("kubectl create configmap colours --from-literal=sky=blue");
+    let then = cluster.run("kubectl get configmap colours -o jsonpath={.metadata.resourceVersion}");
+    let sky = |wanted: &str| {
+        let sky = cluster.run("kubectl get configmap colours -o jsonpath={.data.sky}");
+        assert_eq!(sky, wanted);
+    };
+    cluster.run(r#"kubectl patch configmap colours -p '{"data":{"sky":"grey"}}'"#);
+    let rehearsed = cluster.run(&format!("rutter undo configmap/colours --to {then} --dry-run"));
+    assert!(rehearsed.contains("configmap/colours") && rehearsed.contains("data.sky"), "{rehearsed}");
+    sky("grey");
+    cluster.run(&format!("rutter undo configmap/colours --to {then}"));
+    sky("blue");
+    cluster.run("kubectl delete configmap colours");
+    cluster.run(&format!("rutter undo configmap/colours --to {then}"));
+    sky("blue");
+    let pod = pods(cluster).remove(0);
+    let refused = cluster.attempt(&format!("rutter undo pod/{pod} --to 1")).expect_err("it has an owner");
+    assert!(refused.contains("it belongs to replicaset/"), "{refused}");
+
+    cluster.run("kubectl create namespace shop");
+    cluster.run("kubectl -n shop create configmap kept --from-literal=a=1");
+    cluster.run("kubectl -n shop create secret generic word --from-literal=b=2");
+    let then = cluster.run("kubectl -n shop get secret word -o jsonpath={.metadata.resourceVersion}");
+    cluster.run(r#"kubectl -n shop patch configmap kept -p '{"data":{"a":"9"}}'"#);
+    cluster.run("kubectl -n shop delete secret word");
+    cluster.run("kubectl -n shop create configmap new --from-literal=c=3");
+    cluster.run(&format!("rutter undo namespace/shop --to {then}"));
+    assert_eq!(cluster.run("kubectl -n shop get configmap kept -o jsonpath={.data.a}"), "1");
+    assert_eq!(cluster.run("kubectl -n shop get secret word -o jsonpath={.data.b}"), "Mg==");
+    cluster.attempt("kubectl -n shop get configmap new").expect_err("it came later");
+    cluster.run("kubectl delete namespace shop --timeout=60s");
 }
 
 fn the_log_is_complete(cluster: &Cluster) {

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use kubeconfig::{Credentials, Kubeconfig};
-pub use resource::{Target, percent};
+pub use resource::{ResourceType, Target, percent};
 
 const JSON: &str = "application/json";
 

@@ -65,6 +65,24 @@ impl Target {
 }
 
 impl ResourceType {
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// The types of namespaces' contents that people make and keep: all that can be read, written and ended, but for what
+    /// tells of the others and passes.
+    pub async fn lasting(client: &Client) -> Result<Vec<ResourceType>> {
+        let all = ResourceType::all(client).await?.into_iter();
+        let lasting = |found: &Discovered| {
+            let may = ["create", "delete", "list", "update"];
+            let passes = ["events", "leases", "endpoints", "endpointslices"];
+            found.resource.namespaced
+                && may.iter().all(|verb| found.verbs.iter().any(|known| known == verb))
+                && !passes.contains(&found.resource.resource.as_str())
+        };
+        Ok(all.filter(lasting).map(|found| found.resource).collect())
+    }
+
     async fn find(client: &Client, typed: &str) -> Result<ResourceType> {
         let types = ResourceType::all(client).await?;
         let (word, group) = typed.split_once('.').map_or((typed, None), |(word, group)| (word, Some(group)));
@@ -94,6 +112,7 @@ impl ResourceType {
 
 struct Discovered {
     resource: ResourceType,
+    verbs: Vec<String>,
     singular: String,
     short_names: Vec<String>,
 }
@@ -130,6 +149,8 @@ struct Resource {
     kind: String,
     #[serde(default)]
     short_names: Vec<String>,
+    #[serde(default)]
+    verbs: Vec<String>,
 }
 
 impl List {
@@ -143,6 +164,7 @@ impl List {
                 kind: resource.kind,
                 namespaced: resource.namespaced,
             },
+            verbs: resource.verbs,
             singular: resource.singular_name,
             short_names: resource.short_names,
         });

@@ -1,6 +1,7 @@
-//! What only a log can answer: history, why, get --at, watch --from.
+//! What only a log can answer: history, why, get --at, watch --from; and undo, which needs those answers.
 
 mod at;
+mod undo;
 mod why;
 
 use anyhow::{Context, Result};
@@ -14,6 +15,7 @@ use crate::cli::{GetArgs, HistoryArgs, Output, WatchArgs};
 use crate::print;
 use rutter_client::{Client, Target};
 
+pub(crate) use undo::undo;
 pub(crate) use why::why;
 
 const API: &str = "/apis/rutter.dev/v1";
