@@ -1,6 +1,6 @@
 //! What is printed: data to stdout, talk to stderr; `-o json` and `-o yaml` hold the same facts as the table.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anyhow::Result;
 use comfy_table::presets::NOTHING;
@@ -47,9 +47,4 @@ pub(crate) fn line(text: &str) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
     }
-}
-
-/// Whether a person watches stderr, for progress.
-pub(crate) fn watched() -> bool {
-    io::stderr().is_terminal()
 }

@@ -32,7 +32,6 @@ pub(crate) enum Ledger {
 pub(crate) struct Ground {
     pub(crate) client: async_nats::Client,
     pub(crate) view: View,
-    pub(crate) now: Now,
     pub(crate) writer: Writer,
     pub(crate) registry: Served,
     pub(crate) seal: SealKey,
@@ -80,11 +79,11 @@ impl Ground {
         };
         let now = Now::start(client.clone(), local.clone(), stage);
         let proposer = proposer(&client, local);
-        let writer = Writer { view: view.clone(), proposer, now: now.clone() };
+        let writer = Writer { view: view.clone(), proposer, now };
         let base = rutter_gateway::review::beside(&Registry::builtin());
         let registry = Served::follow(view.clone(), base, stage);
         let (metrics, guards) = (Metrics::new(), Guards::Kept);
-        Ok((Ground { client, view, now, writer, registry, seal, metrics, guards }, inbox))
+        Ok((Ground { client, view, writer, registry, seal, metrics, guards }, inbox))
     }
 
     /// What a gateway works with; `data` carries its streams.

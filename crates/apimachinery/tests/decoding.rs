@@ -28,15 +28,15 @@ fn unknown_and_repeated_fields_are_refused_warned_of_or_passed_over_in_silence()
     let body = r#"{"spec": {"replicas": 1, "foo": 1, "replicas": 2, "template": {"spec": {"containers": [{"x": 1}]}}}}"#;
     assert_eq!(
         refused(body),
-        "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: duplicate field \
-         \"spec.replicas\", unknown field \"spec.foo\", unknown field \"spec.template.spec.containers[0].x\""
+        "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: unknown field \
+         \"spec.foo\", duplicate field \"spec.replicas\", unknown field \"spec.template.spec.containers[0].x\""
     );
     let warned = deployment(body, FieldValidation::Warn).unwrap();
     assert_eq!(
         warned.warnings,
         [
-            r#"duplicate field "spec.replicas""#,
             r#"unknown field "spec.foo""#,
+            r#"duplicate field "spec.replicas""#,
             r#"unknown field "spec.template.spec.containers[0].x""#
         ]
     );

@@ -71,7 +71,7 @@ fn operations_and_types_are_as_upstream_publishes_them() {
         let everywhere =
             theirs["x-kubernetes-group-version-kind"].as_array().is_some_and(|kinds| kinds.len() > 1);
         let Some(ours) = told["definitions"].get(name).filter(|_| !everywhere) else { continue };
-        assert_eq!(ours, &without_prose(theirs.clone()), "{name}");
+        assert_eq!(without_prose(ours.clone()), without_prose(theirs.clone()), "{name}");
     }
 }
 

@@ -28,9 +28,10 @@ impl Progress {
         // SAFETY: our own parent made this pipe for us alone and named it; nothing else in this process knows it.
         let pipe = fd.map(|fd| unsafe { File::from_raw_fd(fd) });
         // Our children must not hold it open: its end tells that this process died.
-        let pipe =
-            pipe.inspect(|pipe| drop(fcntl(pipe, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))).map(Mutex::new);
-        Progress { pipe, began: Instant::now() }
+        if let Some(pipe) = &pipe {
+            let _ = fcntl(pipe, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+        }
+        Progress { pipe: pipe.map(Mutex::new), began: Instant::now() }
     }
 
     pub(super) fn step(&self, text: &str) {

@@ -25,7 +25,7 @@ use crate::body::Body;
 use crate::encode::respond;
 use crate::listen::Peer;
 use crate::request::info::{self, Target};
-use crate::request::{Accept, Query, RequestInfo, Verb, accept};
+use crate::request::{Accept, Query, RequestInfo, Shape, Verb, accept};
 use crate::{Gateway, authn, authz, pages, verbs};
 
 /// A request for a resource that has passed everything before the verbs.
@@ -157,7 +157,7 @@ fn called(
     let header = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
     let accept = match verbs::chooses_its_own_form(&info) {
         true => Accept::PLAIN,
-        false => Accept::negotiate(header, query.flag("pretty"))
+        false => Accept::negotiate_where(header, query.flag("pretty"), |shape| has(&resource, shape))
             .ok_or_else(|| Status::not_acceptable(&accept::SUPPORTED))?,
     };
     let (mut parts, body) = request.into_parts();
@@ -165,6 +165,11 @@ fn called(
     let (method, headers) = (parts.method, parts.headers);
     let body = Some(body);
     Ok(Call { gateway: gateway.clone(), user, info, query, accept, method, headers, resource, body, upgrade })
+}
+
+/// What is asked and never stored (reviews) has no Table.
+fn has(resource: &Resource, shape: Shape) -> bool {
+    !matches!(shape, Shape::Table(_)) || resource.allows("get")
 }
 
 /// What clients make up must not become series without end: only what is served has labels of its own.

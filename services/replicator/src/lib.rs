@@ -6,8 +6,8 @@ mod hearing;
 mod root;
 
 use rutter_replicator_core::{
-    CustomResources, Defaults, Deployments, Disruption, EndpointSliceMirroring, EndpointSlices, Endpoints, EventExpiry,
-    Garbage, NamespaceEnding, NodeLeases, NodeLifecycle, PodGarbage, ReplicaSets,
+    CustomResources, Defaults, Deployments, Disruption, EndpointSliceMirroring, EndpointSlices, Endpoints,
+    EventExpiry, Garbage, NamespaceEnding, NodeLeases, NodeLifecycle, PodGarbage, ReplicaSets,
 };
 use rutter_runtime::controller::{self, Nothing};
 use rutter_runtime::plan::PlanExecutor;

@@ -341,7 +341,7 @@ mod tests {
     fn fact(revision: u64, op: &str, kind: &str, name: &str, by: &str, object: &Value) -> Fact {
         let fact = json!({"revision": revision, "type": format!("{kind}Changed"), "op": op,
             "key": {"resource": kind, "namespace": "default", "name": name}, "at": "2026-01-01T00:00:00Z",
-            "actor": {"user": by}, "prior": 0, "object": object});
+            "actor": {"user": by, "via": "test"}, "prior": 0, "object": object});
         serde_json::from_value(fact).unwrap()
     }
 

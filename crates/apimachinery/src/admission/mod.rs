@@ -1,4 +1,7 @@
 //! What upstream's admission plugins make of a new object when they know another one. Whoever has a view of the cluster
 //! looks that one up; nothing here does.
 
+pub mod limit_range;
+pub mod priority;
+pub mod runtime_class;
 pub mod service_account;

@@ -49,7 +49,7 @@ fn mount_token(spec: &mut Value, seed: &[u8]) {
     let volume = known.clone().unwrap_or_else(|| name::generated(VOLUME_PREFIX, seed));
     let mut mounted = false;
     for list in ["initContainers", "containers"] {
-        for container in spec[list].as_array_mut().into_iter().flatten() {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             mounted |= mount(container, &volume);
         }
     }
@@ -87,7 +87,7 @@ fn token_volume(name: &str) -> Value {
 }
 
 fn push(object: &mut Value, list: &str, item: Value) {
-    match object[list].as_array_mut() {
+    match object.get_mut(list).and_then(Value::as_array_mut) {
         Some(items) => items.push(item),
         None => object[list] = json!([item]),
     }

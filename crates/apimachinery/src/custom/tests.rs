@@ -11,7 +11,7 @@ use crate::write::{self, WriteCx};
 fn definition() -> Value {
     json!({
         "metadata": {"name": "things.example.com", "uid": "u", "resourceVersion": "7", "generation": 1},
-        "spec": {"group": "example.com", "scope": "Namespaced", "versions": [
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"}, "versions": [
             {"name": "v1beta1", "served": true, "storage": false, "deprecated": true, "schema": {"openAPIV3Schema": {"type": "object"}}},
             {"name": "v1", "served": true, "storage": true, "subresources": {"status": {}, "scale": {
                 "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}},

@@ -50,8 +50,19 @@ impl Accept {
 
     /// The first clause that we can write, best quality first; an absent or empty header takes JSON.
     pub fn negotiate(header: Option<&str>, pretty: bool) -> Option<Accept> {
+        Accept::negotiate_where(header, pretty, |_| true)
+    }
+
+    /// The first clause that asks for nothing but a shape there is.
+    pub fn negotiate_where(
+        header: Option<&str>,
+        pretty: bool,
+        has: impl Fn(Shape) -> bool,
+    ) -> Option<Accept> {
         let header = header.map(str::trim).filter(|h| !h.is_empty()).unwrap_or("*/*");
-        clauses(header).iter().find_map(|clause| clause.accepted()).map(|accept| Accept { pretty, ..accept })
+        let clauses = clauses(header);
+        let mut accepted = clauses.iter().filter_map(Clause::accepted);
+        accepted.find(|accept| has(accept.shape)).map(|accept| Accept { pretty, ..accept })
     }
 }
 
@@ -147,6 +158,16 @@ fn clause(text: &str) -> Option<Clause> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shape_that_is_not_there_is_passed_over() {
+        let untabled = |header: &str| {
+            Accept::negotiate_where(Some(header), false, |shape| !matches!(shape, Shape::Table(_)))
+        };
+        assert_eq!(untabled("application/json;as=Table;v=v1;g=meta.k8s.io"), None);
+        let fallback = untabled("application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
+        assert_eq!(fallback, Some(Accept::PLAIN));
+    }
 
     #[test]
     fn the_first_clause_we_can_write_decides() {

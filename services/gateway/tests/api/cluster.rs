@@ -101,8 +101,12 @@ impl Cluster {
             nats: server.url(),
             nats_ca_pem: server.ca().certificate_pem().to_owned(),
         };
-        let config =
-            Config { listen: "127.0.0.1:0".parse().unwrap(), joining: Some(joining), ..Config::default() };
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            advertise: "192.0.2.1".parse().unwrap(),
+            joining: Some(joining),
+            ..Config::default()
+        };
         let (gateway, address) = rutter_gateway::start(config, given, &api).await.unwrap();
         let cluster = Cluster { gateway, address, keys, shutdown, server, _ledger: ledger, dir };
         cluster.ready().await;

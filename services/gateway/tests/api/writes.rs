@@ -251,6 +251,7 @@ async fn a_secret_never_rests_in_clear() {
         )
         .await;
     assert_eq!(made.json()["data"]["k"], canary);
+    assert_eq!(client.get("/api/v1/namespaces/default/secrets/s").await.code, 200);
     let snapshot = cluster.gateway.store.snapshot().unwrap();
     let key = rutter_schemas::Key::new("", "secrets", "default", "s");
     let stored = snapshot.get_object(&key).unwrap().unwrap();

@@ -60,7 +60,7 @@ async fn statuses_that_come_together_share_frames_and_each_keeps_its_reason() {
     let report = |pod: &Value| (node.name.clone(), running(pod, Some(Revision(1))));
     let revisions = together(&cluster, pods.iter().map(report).collect()).await;
 
-    let snapshot = cluster.gateway.store.snapshot().expect("a view");
+    let snapshot = cluster.gateway.store.current().await.expect("a view");
     let events =
         revisions.iter().map(|revision| snapshot.event(*revision).expect("readable").expect("recorded"));
     let mut frames = BTreeSet::new();

@@ -78,9 +78,10 @@ pub(crate) async fn create(cluster: &Cluster, resource: &str, object: &Value) ->
 }
 
 /// An object as it rests in the log.
-pub(crate) fn resting(cluster: &Cluster, key: &Key) -> Option<Value> {
-    let record = cluster.gateway.store.record(key)?;
-    Some(serde_json::from_slice(&record.object).expect("an object is JSON"))
+pub(crate) async fn resting(cluster: &Cluster, key: &Key) -> Option<Value> {
+    let snapshot = cluster.gateway.store.current().await.expect("a view");
+    let object = snapshot.get_object(key).expect("readable");
+    object.map(|object| serde_json::from_slice(&object).expect("objects are JSON"))
 }
 
 fn node_key(name: &str) -> Key {
@@ -93,13 +94,14 @@ async fn nodes_that_register_at_once_get_a_range_each_and_keep_it() {
     let nodes = [Node::connected(&cluster, "a").await, Node::connected(&cluster, "b.example").await];
     let register = |node: &Node| NodeCommand::Register { node: described(&node.name) };
     tokio::join!(nodes[0].done(register(&nodes[0])), nodes[1].done(register(&nodes[1])));
-    let range = |name: &str| text(&resting(&cluster, &node_key(name)).expect("a node"), "/spec/podCIDR");
-    let (first, second) = (range("a"), range("b.example"));
+    let range =
+        async |name: &str| text(&resting(&cluster, &node_key(name)).await.expect("a node"), "/spec/podCIDR");
+    let (first, second) = (range("a").await, range("b.example").await);
     assert!(first.starts_with("10.244.") && first.ends_with(".0/24"), "{first}");
     assert_ne!(first, second);
 
     nodes[0].done(register(&nodes[0])).await;
-    assert_eq!(range("a"), first);
+    assert_eq!(range("a").await, first);
     cluster.stop().await;
 }
 
@@ -113,7 +115,7 @@ async fn a_node_says_nothing_of_another_node_and_takes_no_range_it_was_not_given
     let mut greedy = described("a");
     greedy["spec"]["podCIDR"] = json!("10.0.0.0/8");
     node.done(NodeCommand::Register { node: greedy }).await;
-    let registered = resting(&cluster, &node_key("a")).expect("a node");
+    let registered = resting(&cluster, &node_key("a")).await.expect("a node");
     assert!(text(&registered, "/spec/podCIDR").starts_with("10.244."), "{registered}");
     cluster.stop().await;
 }
@@ -124,7 +126,7 @@ async fn a_bound_pod_reaches_its_node_with_its_secret_in_clear_and_no_other_node
     let (own, other) = (Node::start(&cluster, "own").await, Node::start(&cluster, "other").await);
     let secret = json!({"metadata": {"name": "password"}, "data": {"word": "c2VzYW1l"}});
     create(&cluster, "secrets", &secret).await;
-    let sealed = resting(&cluster, &key("secrets", "password")).expect("a secret");
+    let sealed = resting(&cluster, &key("secrets", "password")).await.expect("a secret");
     assert_ne!(text(&sealed, "/data/word"), "c2VzYW1l");
 
     let made = create(&cluster, "pods", &pod("web", "own")).await;
@@ -153,10 +155,10 @@ async fn a_status_is_recorded_as_the_fact_that_the_node_names_and_what_it_answer
     let cause = Revision(text(&heard, "/metadata/resourceVersion").parse().expect("a revision"));
 
     let revision = node.done(running(&pod, Some(cause))).await;
-    let after = resting(&cluster, &key("pods", "web")).expect("the pod");
+    let after = resting(&cluster, &key("pods", "web")).await.expect("the pod");
     assert_eq!(text(&after, "/status/phase"), "Running");
     assert_eq!(text(&after, "/status/qosClass"), "BestEffort", "what it did not say stays");
-    let event = cluster.gateway.store.snapshot().expect("a view").event(revision).expect("readable");
+    let event = cluster.gateway.store.current().await.expect("a view").event(revision).expect("readable");
     let event = event.expect("the write's event");
     assert_eq!(event.event_type, "ContainerStarted");
     assert_eq!(event.actor.user, "system:node:a");
@@ -181,7 +183,7 @@ async fn a_pod_of_another_node_is_refused_and_one_of_another_uid_is_gone() {
     earlier["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000000");
     assert_eq!(own.refused(running(&earlier, None)).await.0, 404);
     assert_eq!(own.done(ended(&earlier)).await, Revision::NONE);
-    assert!(resting(&cluster, &key("pods", "web")).is_some());
+    assert!(resting(&cluster, &key("pods", "web")).await.is_some());
     cluster.stop().await;
 }
 
@@ -198,6 +200,7 @@ async fn a_pods_token_speaks_for_its_account_while_the_pod_is_there() {
     assert!(gateway.tokens.claims(&token, &[ISSUER.to_owned()]).is_some());
 
     node.done(ended(&pod)).await;
+    gateway.store.current().await.expect("a view");
     assert!(gateway.tokens.user(&token, &gateway.store).is_none());
     cluster.stop().await;
 }
@@ -210,8 +213,8 @@ async fn a_reader_with_a_cursor_gets_what_changed_since_and_a_new_one_gets_every
     node.hears(&key("pods", "first")).await;
     let whole = node.sync(&FeedSync { feed: Feed::Own, cursor: None }).await;
     assert!(whole[0].snapshot);
-    let account = key("serviceaccounts", "default");
-    assert_eq!(put(&whole), [node_key("a"), key("pods", "first"), account]);
+    let (account, authority) = (key("serviceaccounts", "default"), key("configmaps", "kube-root-ca.crt"));
+    assert_eq!(put(&whole), [authority, node_key("a"), key("pods", "first"), account]);
 
     let cursor = Some(whole[0].revision);
     create(&cluster, "pods", &pod("second", "a")).await;
@@ -239,7 +242,7 @@ async fn an_event_of_one_name_is_counted_and_not_repeated() {
     };
     node.done(event(1)).await;
     node.done(event(2)).await;
-    let recorded = resting(&cluster, &key("events", "web.1")).expect("the event");
+    let recorded = resting(&cluster, &key("events", "web.1")).await.expect("the event");
     assert_eq!(recorded["count"], 2);
     cluster.stop().await;
 }

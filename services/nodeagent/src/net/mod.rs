@@ -25,6 +25,9 @@ use services::Services;
 /// Between two looks for what is not there yet, or was refused.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// Between two attempts to listen for the pods' questions.
+const DNS_AGAIN: Duration = Duration::from_secs(5);
+
 /// Starts what keeps the kernel and the resolver in step with Services, until `end`.
 pub(crate) fn start(
     cfg: &Config,
@@ -36,9 +39,13 @@ pub(crate) fn start(
     let zone = Arc::new(RwLock::new(Zone::new(&cfg.cluster_domain)));
     if cfg.dns {
         let (address, zone, stop) = (cfg.cluster_dns, zone.clone(), end.clone());
+        // Whoever has the address may go: an agent before this one, or another cluster of this machine.
         tokio::spawn(async move {
-            if let Err(error) = dns::run(address, zone, stop).await {
-                tracing::error!(%error, "pods of this node have no DNS");
+            while let Err(error) = dns::run(address, zone.clone(), stop.clone()).await {
+                tracing::error!(%error, "pods of this node have no DNS, trying again");
+                if stop.run_until_cancelled(tokio::time::sleep(DNS_AGAIN)).await.is_none() {
+                    return;
+                }
             }
         });
     }

@@ -119,7 +119,7 @@ mod tests {
             done.printed(),
             "because 1 Events were told more than an hour ago\n- events old\nlook again at 2026-01-01T00:30:30Z\n"
         );
-        let later = done.carried_out().after(1800).reconcile_key(AllEvents);
+        let later = done.carried_out().after(1799).reconcile_key(AllEvents);
         assert!(later.plans[0].is_idle(), "{}", later.printed());
         assert!(!later.carried_out().after(31).reconcile_key(AllEvents).plans[0].is_idle());
     }

@@ -73,6 +73,16 @@ impl Strategy for Pod {
         }
     }
 
+    /// Where a pod runs is no change of what it is.
+    fn bumps_generation(&self, old: &Value, new: &Value) -> bool {
+        let placeless = |pod: &Value| {
+            let mut spec = pod["spec"].clone();
+            crate::json::remove(&mut spec, "nodeName");
+            spec
+        };
+        self.has_generation() && placeless(old) != placeless(new)
+    }
+
     fn prepare_update(&self, new: &mut Value, old: &Value, cx: &Cx) {
         if cx.is_status() && text(&new["status"], "qosClass").is_empty() {
             crate::json::carry(&mut new["status"], &old["status"], "qosClass");
