@@ -176,7 +176,7 @@ fn apply_on_the_server(cluster: &Cluster) {
 fn edit(cluster: &Cluster) {
     let room = Room::new(cluster, "edit");
     room.run("kubectl create configmap cm --from-literal=a=b");
-    room.says("EDITOR='sed -i s/b$/c/' kubectl edit configmap cm", "configmap/cm edited");
+    room.says("EDITOR='sed -i s/a:.b$/a:\\ c/' kubectl edit configmap cm", "configmap/cm edited");
     room.says("kubectl get configmap cm -o jsonpath={.data.a}", "c");
     room.says(
         "EDITOR='sed -i s/c$/d/' kubectl edit configmap/cm -o json 2>&1",

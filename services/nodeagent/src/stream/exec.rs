@@ -35,6 +35,7 @@ pub(super) struct Session {
     id: String,
     exec_id: String,
     pipes: Pipes,
+    sent: Sent,
     /// The directory of the pipes.
     dir: PathBuf,
 }
@@ -44,6 +45,12 @@ struct Pipes {
     stdin: Option<pipe::Sender>,
     stdout: Option<pipe::Receiver>,
     stderr: Option<pipe::Receiver>,
+}
+
+/// Which of what the command writes is sent; the rest is read and forgotten.
+struct Sent {
+    stdout: bool,
+    stderr: bool,
 }
 
 /// Starts it.
@@ -63,13 +70,14 @@ pub(super) async fn start(cri: &Cri, paths: &Paths, wanted: Wanted) -> Result<Se
     let request = api::ExecProcessRequest {
         container_id: wanted.id.clone(),
         stdin: name("stdin", wanted.stdin),
-        stdout: name("stdout", wanted.stdout),
-        stderr: name("stderr", wanted.stderr),
+        stdout: name("stdout", true),
+        stderr: name("stderr", !wanted.tty),
         terminal: wanted.tty,
         spec: Some(spec),
         exec_id: exec_id.clone(),
     };
-    let session = Session { containerd, id: wanted.id, exec_id, pipes, dir };
+    let sent = Sent { stdout: wanted.stdout, stderr: wanted.stderr };
+    let session = Session { containerd, id: wanted.id, exec_id, pipes, sent, dir };
     if let Err(status) = session.containerd.clone().tasks.exec(in_k8s(request)).await {
         session.clean_up().await;
         return Err(words(status));
@@ -115,10 +123,9 @@ fn make_pipes(dir: &Path, wanted: &Wanted) -> std::io::Result<Pipes> {
         // Read and write: opening doesn't wait for the reader.
         pipes.stdin = Some(pipe::OpenOptions::new().read_write(true).open_sender(make("stdin")?)?);
     }
-    if wanted.stdout {
-        pipes.stdout = Some(pipe::OpenOptions::new().open_receiver(make("stdout")?)?);
-    }
-    if wanted.stderr {
+    // containerd's shim copies both streams of a command without a terminal, whether or not anybody wants them.
+    pipes.stdout = Some(pipe::OpenOptions::new().open_receiver(make("stdout")?)?);
+    if !wanted.tty {
         pipes.stderr = Some(pipe::OpenOptions::new().open_receiver(make("stderr")?)?);
     }
     Ok(pipes)
@@ -131,10 +138,15 @@ impl Session {
         let over = out.over();
         let pipes = std::mem::take(&mut self.pipes);
         let (lines, output) = mpsc::channel::<Piece>(PIECES_WAITING);
-        let readers = [(channel::STDOUT, pipes.stdout), (channel::STDERR, pipes.stderr)];
-        for (number, pipe) in readers {
-            if let Some(pipe) = pipe {
-                tokio::spawn(read(pipe, number, lines.clone()));
+        let readers = [
+            (channel::STDOUT, pipes.stdout, self.sent.stdout),
+            (channel::STDERR, pipes.stderr, self.sent.stderr),
+        ];
+        for (number, pipe, is_sent) in readers {
+            match pipe {
+                Some(pipe) if is_sent => drop(tokio::spawn(read(pipe, number, lines.clone()))),
+                Some(pipe) => drop(tokio::spawn(forget(pipe))),
+                None => {}
             }
         }
         drop(lines);
@@ -252,6 +264,11 @@ async fn send(mut output: mpsc::Receiver<Piece>, out: &mut Outgoing) {
             next = output.recv().await;
         }
     }
+}
+
+/// Reads what nobody wants, so that the command is not held up by it.
+async fn forget(mut pipe: pipe::Receiver) {
+    let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
 }
 
 async fn read(mut pipe: pipe::Receiver, number: u8, to: mpsc::Sender<Piece>) {

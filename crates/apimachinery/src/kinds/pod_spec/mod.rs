@@ -12,6 +12,7 @@ mod security;
 mod spec;
 mod volumes;
 
+pub(crate) use defaults::request_what_is_limited;
 pub(super) use defaults::{default_pod, default_template};
 pub use qos::qos_class;
 
