@@ -152,11 +152,9 @@ impl Streams {
             }
             DialTarget::Attach { pod, container, stdin, stdout, stderr, tty } => {
                 let id = self.running(&pod, &container).await?;
-                let reads_once = self.reads_once(&pod, &container).await?;
-                let request = AttachRequest { container_id: id, stdin, tty, stdout, stderr: stderr && !tty };
-                let wanted = attach::Wanted { request, reads_once };
-                let session = attach::open(self.cri()?, wanted).await.map_err(Refused::failed)?;
-                Ok(Box::pin(session.flow(flow)))
+                let wanted = AttachRequest { container_id: id, stdin, tty, stdout, stderr: stderr && !tty };
+                let socket = attach::open(self.cri()?, wanted).await.map_err(Refused::failed)?;
+                Ok(Box::pin(attach::flow(socket, flow)))
             }
             DialTarget::PortForward { pod, port } => {
                 let sandbox = self.sandbox(&pod).await?;
@@ -199,16 +197,6 @@ impl Streams {
         found.ok_or_else(|| {
             Refused::bad(format!("unable to upgrade connection: container not found (\"{container}\")"))
         })
-    }
-
-    /// Whether the end of the first input ends the container's: `stdinOnce` without a terminal.
-    async fn reads_once(&self, pod: &PodRef, container: &str) -> Result<bool, Refused> {
-        let (of, name) = (pod.clone(), container.to_owned());
-        let found = self.look(move |node| {
-            let container = find(node, &of)?.pod().container(&name)?;
-            Some(container.stdin_once && !container.tty)
-        });
-        Ok(found.await?.unwrap_or(false))
     }
 
     async fn sandbox(&self, pod: &PodRef) -> Result<SandboxOf, Refused> {
