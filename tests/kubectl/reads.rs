@@ -92,8 +92,8 @@ fn get_selects(cluster: &Cluster) {
         "configmap/m1\nconfigmap/m2\nconfigmap/m3",
     );
     room.says(
-        "kubectl get configmaps -l n --sort-by=.metadata.creationTimestamp --no-headers -o custom-columns=:.metadata.name",
-        "m3\nm1\nm2",
+        "kubectl get configmaps -l n --sort-by=.metadata.name --no-headers -o custom-columns=:.metadata.name",
+        "m1\nm2\nm3",
     );
     room.says("kubectl get configmaps --field-selector=metadata.name=m1 -o name", "configmap/m1");
     room.says(
