@@ -1,13 +1,12 @@
 //! A log that was restored from an old backup: noticed and said, never served, and gone on with only by a command.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use http::Method;
 use rutter_client::Client;
-use rutter_tests::apart;
+use rutter_tests::{apart, port};
 use serde_json::{Value, json};
 
 /// A one-machine cluster without nodes.
@@ -20,7 +19,7 @@ const OBJECTS: &str = "/api/v1/namespaces/default/configmaps";
 
 impl Cluster {
     fn new(dir: &Path) -> Cluster {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::held().unwrap();
         Cluster { dir: dir.join("cluster"), port }
     }
 

@@ -1,6 +1,6 @@
 //! Brokers of the bench: one nats-server, three that hold the log together, or one on a slow disk.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rutter_ledger::core::Proving;
 use rutter_runtime::nats;
+use rutter_runtime::port::Port;
 use rutter_runtime::roles::Role;
 use rutter_runtime::server::{self, EmbeddedServer, Member, ServerConfig};
 use rutter_runtime::stream::{LogStream, Replicas, StreamSettings};
 
 /// Three servers choose their leaders first.
 const ELECTIONS: Duration = Duration::from_secs(60);
+/// Any free port of loopback.
+const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 /// Which promise an acknowledgement rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +72,8 @@ impl Broker {
     }
 
     async fn three(dir: &Path) -> Result<Broker> {
-        let peers = [free_port()?, free_port()?, free_port()?];
+        let held = [Port::hold(LOCAL)?, Port::hold(LOCAL)?, Port::hold(LOCAL)?];
+        let peers = held.each_ref().map(Port::address);
         let mut servers = Vec::new();
         for (number, listen) in peers.iter().enumerate() {
             let member = Member {
@@ -119,16 +123,7 @@ fn settings(replicas: Replicas) -> StreamSettings {
 fn config(dir: &Path, binary: Option<PathBuf>) -> Result<ServerConfig> {
     std::fs::create_dir_all(dir)?;
     let data_dir = std::path::absolute(dir)?;
-    Ok(ServerConfig {
-        data_dir,
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        binary,
-        max_store_bytes: 32 << 30,
-    })
-}
-
-fn free_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    Ok(ServerConfig { data_dir, listen: LOCAL, binary, max_store_bytes: 32 << 30 })
 }
 
 /// A program that is nats-server with every sync of a file drawn out, by strace.

@@ -1,6 +1,6 @@
 //! Real nats-servers: one, or three that hold the stream together.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rutter_runtime::nats::{self, NatsConfig};
+use rutter_runtime::port::Port;
 use rutter_runtime::roles::Role;
 use rutter_runtime::server::{EmbeddedServer, Member, ServerConfig, ServerState};
 use rutter_runtime::stream::{Appended, Delivery, LogStream, Replicas, StreamSettings};
@@ -25,13 +26,15 @@ pub(crate) struct Nats {
 
 impl Nats {
     pub(crate) async fn start(dir: &Path, count: usize) -> Nats {
-        let peers: Vec<SocketAddr> = (0..count).map(|_| free_port()).collect();
+        let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let held: Vec<Port> = (0..count).map(|_| Port::hold(local).unwrap()).collect();
+        let peers: Vec<SocketAddr> = held.iter().map(Port::address).collect();
         let mut servers = Vec::new();
         for (number, listen) in peers.iter().enumerate() {
             let name = format!("nats-{number}");
             let config = ServerConfig {
                 data_dir: dir.join(&name),
-                listen: free_port(),
+                listen: local,
                 binary: Some(apart::nats_server()),
                 max_store_bytes: 1 << 30,
             };
@@ -134,10 +137,6 @@ impl Broker for Nats {
         let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
         assert_eq!(answer["success"], true, "{answer}");
     }
-}
-
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A connection that knows all servers.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rutter_client::Client;
 
+use crate::port;
 use crate::wait::{eventually, until};
 
 /// How long one answer of `/metrics` may take.
@@ -58,7 +59,7 @@ impl Apart {
     pub async fn start(rutter: &Path, dir: &Path) -> Result<Apart> {
         fs::create_dir_all(dir)?;
         let (rutter, dir) = (rutter.canonicalize().context("the binary rutter")?, dir.canonicalize()?);
-        let (nats, routes) = (free_port()?, free_port()?);
+        let (nats, routes) = (port::held()?, port::held()?);
         let mut setup = Command::new(&rutter);
         setup.args([
             "nats-setup",
@@ -113,7 +114,7 @@ impl Apart {
     pub fn ledger(&mut self, name: &str) -> Result<()> {
         let metrics = match self.metrics.get(name) {
             Some(address) => *address,
-            None => SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+            None => SocketAddr::from((Ipv4Addr::LOCALHOST, port::held()?)),
         };
         self.metrics.insert(name.to_owned(), metrics);
         self.service(
@@ -129,7 +130,7 @@ impl Apart {
     /// When it doesn't.
     pub async fn gateway(&mut self, name: &str) -> Result<Client> {
         let kubeconfig = self.dir.join(format!("{name}.kubeconfig"));
-        let listen = format!("127.0.0.1:{}", free_port()?);
+        let listen = format!("127.0.0.1:{}", port::held()?);
         let written = kubeconfig.display().to_string();
         self.service(name, "gateway", &["--listen", &listen, "--kubeconfig", &written])?;
         let answers = async || {
@@ -273,10 +274,6 @@ impl Drop for Apart {
 
 fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// `/metrics` over a connection of its own.

@@ -1,9 +1,10 @@
 //! The cluster under test and the tools that ask it.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+
+use crate::port;
 
 /// A one-machine cluster in a directory of its own, on a port of its own.
 pub struct Cluster {
@@ -50,7 +51,7 @@ impl Cluster {
     fn start(name: &str, options: &[&str]) -> Cluster {
         let data = std::env::temp_dir().join(format!("rutter-{name}-{}", std::process::id()));
         let mut up: Vec<String> = ["up", "--background", "--port"].map(str::to_owned).to_vec();
-        up.push(free_port().to_string());
+        up.push(port::held().expect("loopback has a port left").to_string());
         up.extend(options.iter().map(|option| (*option).to_owned()));
         let cluster = Cluster { data, up };
         cluster.up();
@@ -165,12 +166,6 @@ pub fn other_kubectls() -> Vec<PathBuf> {
     all.sort();
     all.dedup();
     all
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a port left");
-    listener.local_addr().expect("a listener has an address").port()
 }
 
 fn nats_server() -> PathBuf {

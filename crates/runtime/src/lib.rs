@@ -19,6 +19,7 @@ pub mod nats;
 pub mod now;
 pub mod pki;
 pub mod plan;
+pub mod port;
 pub mod proposer;
 pub mod recorder;
 pub mod roles;

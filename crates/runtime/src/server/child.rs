@@ -1,7 +1,6 @@
 //! The child process: started, watched, started again, stopped.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lock::Lock;
 use super::{START_TIMEOUT, ServerError, ServerState};
+use crate::port::Port;
 
 /// How long the server may take to end after SIGTERM.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
@@ -33,7 +33,9 @@ pub(super) struct Launch {
     pub(super) file: PathBuf,
     pub(super) home: PathBuf,
     pub(super) lock: Lock,
-    pub(super) listen: SocketAddr,
+    pub(super) port: Port,
+    /// Where the others reach it, if there are any.
+    pub(super) _route: Option<Port>,
 }
 
 /// A server that was started, and what it says.
@@ -81,9 +83,10 @@ impl Launch {
     }
 
     async fn listening(&self, running: &mut Running) -> Result<(), ServerError> {
+        let listen = self.port.address();
         let deadline = tokio::time::Instant::now() + START_TIMEOUT;
         while tokio::time::Instant::now() < deadline {
-            if tokio::net::TcpStream::connect(self.listen).await.is_ok() {
+            if tokio::net::TcpStream::connect(listen).await.is_ok() {
                 return Ok(());
             }
             if let Ok(Some(_)) = running.child.try_wait() {
@@ -92,7 +95,7 @@ impl Launch {
             }
             tokio::time::sleep(POLL).await;
         }
-        Err(ServerError::Silent { listen: self.listen })
+        Err(ServerError::Silent { listen })
     }
 
     async fn keep_running(

@@ -1,6 +1,6 @@
 //! The files that the embedded server reads: its configuration and its certificate.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rutter_schemas::limits;
@@ -67,14 +67,6 @@ impl<'a> Settings<'a> {
         let cluster = (!member.routes.is_empty()).then_some(routes);
         Settings { name: &member.name, reached_as: &member.reached_as, cluster, ..alone }
     }
-}
-
-/// The address with a real port in place of 0.
-pub(super) fn free_port(listen: SocketAddr) -> std::io::Result<SocketAddr> {
-    if listen.port() != 0 {
-        return Ok(listen);
-    }
-    TcpListener::bind(listen)?.local_addr()
 }
 
 /// `sync_interval: always` is what makes an acknowledgement mean "on disk", alone and in a cluster.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::jwt::{Authority, AuthorityError};
 use crate::nats::NatsConfig;
 use crate::pki::{LocalCa, PkiError};
+use crate::port::Port;
 use crate::roles::Role;
 pub use lock::LockError;
 
@@ -70,6 +71,8 @@ pub enum ServerError {
     Run { binary: PathBuf, source: std::io::Error },
     #[error("cannot write {path}")]
     Files { path: PathBuf, source: std::io::Error },
+    #[error("nats-server cannot listen on {address}: end what does, or name another address")]
+    Port { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
@@ -177,13 +180,19 @@ async fn start(
     let (version, lock) = tokio::join!(check_version(&binary), lock::take(&home));
     let lock = version.and(Ok(lock?))?;
     let (authority, ca) = (Authority::open(keys)?, LocalCa::open(keys)?);
-    let listen = config::free_port(config.listen).map_err(files)?;
+    let port = hold(config.listen)?;
+    let route = member.map(|member| hold(member.listen)).transpose()?;
+    let listen = port.address();
     let store = home.join("store");
     let settings = config::Settings::of(listen, &store, config.max_store_bytes, member);
     let file = config::write(&home, &settings, &authority, &ca)?;
-    let child = child::Launch { binary, file, home, lock, listen };
+    let child = child::Launch { binary, file, home, lock, port, _route: route };
     let (state, supervisor, stop) = child.supervise().await?;
     Ok(EmbeddedServer { authority, ca, listen, state, stop, supervisor })
+}
+
+fn hold(address: SocketAddr) -> Result<Port, ServerError> {
+    Port::hold(address).map_err(|source| ServerError::Port { address, source })
 }
 
 /// Writes what a server reads that somebody else runs: `nats-server.conf` in `home` and the certificates beside it,

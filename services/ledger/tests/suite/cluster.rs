@@ -1,11 +1,12 @@
 //! The log on three servers: what one server promises holds here too, and the death of any one is survived.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use rutter_ledger::core::Proving;
 use rutter_runtime::nats::NatsConfig;
+use rutter_runtime::port::Port;
 use rutter_runtime::roles::Role;
 use rutter_runtime::server::{EmbeddedServer, Member, ServerConfig, ServerState};
 use rutter_runtime::stream::{LogStream, Replicas, StreamSettings};
@@ -16,12 +17,10 @@ use crate::common::{Process, birth, committed, config};
 
 const SETTINGS: StreamSettings = StreamSettings { replicas: Replicas::Three, max_bytes: 64 << 20 };
 
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 async fn three(dir: &Path) -> Vec<EmbeddedServer> {
-    let peers: Vec<SocketAddr> = (0..3).map(|_| free_port()).collect();
+    let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let held: Vec<Port> = (0..3).map(|_| Port::hold(local).unwrap()).collect();
+    let peers: Vec<SocketAddr> = held.iter().map(Port::address).collect();
     let mut servers = Vec::new();
     for (number, listen) in peers.iter().enumerate() {
         let member = Member {
@@ -33,7 +32,7 @@ async fn three(dir: &Path) -> Vec<EmbeddedServer> {
         };
         let config = ServerConfig {
             data_dir: dir.join(&member.name),
-            listen: free_port(),
+            listen: local,
             binary: crate::common::nats::binary(),
             max_store_bytes: 1 << 30,
         };

@@ -274,6 +274,7 @@ impl Drop for Node {
 /// A nats-server on a port of its own, while the value lives; none where there is no such program.
 pub struct Broker {
     child: std::process::Child,
+    _held: tokio::net::TcpSocket,
     pub url: String,
 }
 
@@ -281,14 +282,17 @@ impl Broker {
     pub fn start() -> Option<Broker> {
         let cached = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache/bin/nats-server");
         let program = if cached.exists() { cached } else { PathBuf::from("nats-server") };
-        let port =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+        // Bound and never listening: nobody else is given the port before the server takes it.
+        let held = tokio::net::TcpSocket::new_v4().expect("a socket");
+        held.set_reuseaddr(true).expect("an option");
+        held.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let port = held.local_addr().expect("it is bound").port();
         let child = Command::new(program).args(["-a", "127.0.0.1", "-p", &port.to_string()]).spawn();
         let Ok(child) = child else {
             eprintln!("SKIPPED: needs nats-server (`make tools`)");
             return None;
         };
-        Some(Broker { child, url: format!("nats://127.0.0.1:{port}") })
+        Some(Broker { child, _held: held, url: format!("nats://127.0.0.1:{port}") })
     }
 
     pub async fn connect(&self) -> async_nats::Client {
