@@ -15,7 +15,7 @@ pub(crate) struct FaultArgs {
     /// Follow the log this much later than it comes, such as 2s
     #[arg(long, hide = true, value_name = "TIME", default_value = "0s", value_parser = duration)]
     lag: Duration,
-    /// Whether commits carry the guards of their plans
+    /// Whether commits demand what their plans took for granted: guards, and objects as they were seen
     #[arg(long, hide = true, value_enum, default_value_t)]
     guards: GuardsArg,
 }

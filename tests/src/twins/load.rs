@@ -22,7 +22,7 @@ const WORKLOADS: u64 = 3;
 /// This many pods fill a node.
 const PODS_PER_NODE: u64 = 3;
 
-/// Scales until the time is over, then to nothing and waits until nothing is left.
+/// Scales until the time is over.
 pub(super) async fn scale_at_random(
     cluster: &Apart,
     client: &Client,
@@ -44,7 +44,11 @@ pub(super) async fn scale_at_random(
         act(client, &mut dice, most).await?;
         sleep(dice.millis(0, 60)).await;
     }
-    stalls.end(cluster)?;
+    stalls.end(cluster)
+}
+
+/// Scales to nothing and waits until nothing is left.
+pub(super) async fn scale_away(client: &Client) -> Result<()> {
     for number in 0..WORKLOADS {
         scale(client, &format!("{SETS}/set-{number}"), 0).await?;
         scale(client, &format!("{DEPLOYMENTS}/deploy-{number}"), 0).await?;

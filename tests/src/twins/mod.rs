@@ -27,7 +27,8 @@ pub struct Setup {
     /// How far behind the log one copy of each is.
     pub lag: Duration,
     pub nodes: u32,
-    /// Whether plans are committed with their guards.
+    /// Whether plans are committed with their premises. Without, a late copy may undo what it is asked, so the run
+    /// doesn't wait for the end of every pod.
     pub guarded: bool,
     /// What the scaling is drawn from.
     pub seed: u64,
@@ -78,6 +79,9 @@ pub async fn run(rutter: &Path, dir: &Path, setup: &Setup) -> Result<Outcome> {
     )?;
     let room = room(&client, setup.nodes).await?;
     load::scale_at_random(&cluster, &client, setup, room).await?;
+    if setup.guarded {
+        load::scale_away(&client).await?;
+    }
     cluster.check_alive()?;
     let account = eventually("the log is read", async || read(&client).await).await?;
     let mut refused = COPIES.map(|(name, _)| (name, 0));

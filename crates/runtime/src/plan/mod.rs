@@ -3,6 +3,8 @@
 //! A plan is decided on a controller's own view and committed on that view's revision; here nothing is decided
 //! again. What doesn't hold any more is refused, and the controller plans anew.
 
+mod unguarded;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use crate::seal::{SealKey, is_sealed};
 use crate::served::Served;
 use crate::telemetry;
 use crate::view::ViewError;
+use unguarded::Overwrites;
 
 /// How long one plan may take until it counts as failed; its key is held for that long.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
@@ -56,7 +59,7 @@ pub struct PlanExecutor {
 pub enum Guards {
     #[default]
     Kept,
-    /// For the tests that show what guards are for: nodes get overcommitted, pods are born twice.
+    /// They demand nothing: for the tests that show what guards are for. Nodes get overcommitted, pods are born twice.
     Dropped,
 }
 
@@ -110,7 +113,7 @@ impl PlanExecutor {
         self
     }
 
-    /// Without the guards, for the tests that show what they are for.
+    /// With its premises, or without them for the tests that show what they are for.
     #[must_use]
     pub fn with_guards(mut self, guards: Guards) -> PlanExecutor {
         self.guards = guards;
@@ -149,9 +152,18 @@ impl PlanExecutor {
         let span = tracing::info_span!("plan", controller, why = plan.why);
         let trace = self.trace_of(plan.cause);
         telemetry::continues(&span, trace.as_deref());
-        let limits = Limits { attempts: 1, deadline: Timestamp::now() + PATIENCE };
-        let decide = |snapshot| std::future::ready(self.decide(controller, plan, trace.clone(), &snapshot));
-        let end = self.writer.write(Executor::new(limits), decide).instrument(span).await;
+        let mut overwrites = Overwrites::default();
+        let end = loop {
+            let limits = Limits { attempts: 1, deadline: Timestamp::now() + PATIENCE };
+            let decide = |snapshot| {
+                std::future::ready(self.decide(controller, plan, trace.clone(), &overwrites, &snapshot))
+            };
+            let end = self.writer.write(Executor::new(limits), decide).instrument(span.clone()).await;
+            match &end {
+                Ok(End::Failed(Failure::Contended { last, .. })) if overwrites.learn(self.guards, last) => {}
+                _ => break end,
+            }
+        };
         Ok(match end {
             Ok(End::Committed { last, .. }) => Settled::Committed(last),
             Ok(End::Unchanged) => Settled::Unchanged,
@@ -172,18 +184,20 @@ impl PlanExecutor {
         controller: &str,
         plan: &Plan,
         traceparent: Option<String>,
+        overwrites: &Overwrites,
         snapshot: &Snapshot,
     ) -> Result<Decision, PlanError> {
         let mut guards = plan.guards.clone();
         let mut desk = Desk { executor: self, snapshot, guards: &mut guards };
         let drafted = draft::drafts(&mut desk, &plan.intents, controller, Timestamp::now())?;
-        let events: Vec<Event> =
+        let mut events: Vec<Event> =
             drafted.into_iter().map(|drafted| self.rest(drafted)).collect::<Result<_, _>>()?;
         if events.is_empty() {
             return Ok(Decision::Nothing);
         }
         if self.guards == Guards::Dropped {
             guards.clear();
+            overwrites.apply(&mut events);
         }
         let letterhead = Letterhead {
             actor: Actor { user: controller.to_owned(), groups: Vec::new(), via: self.service.to_owned() },
@@ -248,7 +262,7 @@ impl draft::Desk for Desk<'_> {
         let Some(record) = self.snapshot.get(key)? else {
             return Err(PlanError::Stale { at: self.snapshot.revision() });
         };
-        if record.revision != expect {
+        if record.revision != expect && self.executor.guards == Guards::Kept {
             return Err(PlanError::Stale { at: record.revision });
         }
         let object = serde_json::from_slice(&record.object)?;
@@ -263,6 +277,9 @@ impl draft::Desk for Desk<'_> {
             let namespace = text(object, "/metadata/namespace");
             alive(namespace, resource, object, self.snapshot)?;
             self.guards.push(Scope::ns_life(namespace));
+        }
+        if self.executor.guards == Guards::Dropped {
+            unguarded::rename(object);
         }
         let namespace = text(object, "/metadata/namespace").to_owned();
         admission::birth(resource, &namespace, object, self.snapshot)?;
