@@ -83,7 +83,7 @@ fn exec(cluster: &Cluster) {
     says("kubectl exec svc/shell -c second -- cat /www/index.html", "hello\n");
     // A terminal, which has a size and echoes.
     says(
-        "script -qec 'stty rows 33 cols 77; kubectl exec -it shell -c first -- sh -c \"sleep 0.5; stty size\"' /dev/null </dev/null | grep -o '33 77'",
+        "script -qec 'stty rows 33 cols 77; kubectl exec -it shell -c first -- sh -c \"for n in \\$(seq 600); do stty size | grep -q 33.77 && break; sleep 0.1; done; stty size\"' /dev/null </dev/null | grep -o '33 77'",
         "33 77\n",
     );
     let refused = cluster.refused("kubectl exec shell -c first -- /absent");
@@ -107,8 +107,11 @@ spec:
 YAML"#,
     );
     cluster.run("kubectl wait --for=condition=Ready pod/echo --timeout=60s");
-    let said =
-        cluster.run("(sleep 1; echo one; sleep 2) | timeout 10 kubectl attach -i echo 2>/dev/null || true");
+    let said = cluster.run(
+        "set -m; (echo one; exec sleep 100000) | kubectl attach -i echo >/tmp/rutter-e2e-attach 2>/dev/null & \
+         for n in $(seq 600); do grep -q '<one>' /tmp/rutter-e2e-attach && break; sleep 0.1; done; \
+         kill %1; cat /tmp/rutter-e2e-attach; rm /tmp/rutter-e2e-attach",
+    );
     assert!(said.contains("<one>"), "{said}");
     cluster.run("kubectl delete pod echo --now");
 }

@@ -1,12 +1,13 @@
 //! Watchers outlive their gateway: it is killed under writes, and right after it is back each goes on from the last
 //! revision it saw, or from one far behind, missing and repeating nothing.
 //!
-//! `RUTTER_WATCHERS` (200) is how many there are.
+//! `RUTTER_WATCHERS` (200) is how many there are. A kill waits for acknowledged writes, and the writing for the kill, so
+//! that one always falls into the other.
 
 use std::collections::BTreeSet;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -19,13 +20,16 @@ use rutter_client::Client;
 use rutter_tests::cluster::{self, Cluster};
 use rutter_tests::steps::{Called, Step, skipped};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 const STEPS: &[Step] = &[("watchers_go_on_after_a_kill_missing_and_repeating_nothing", go_on)];
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const OBJECTS: u64 = 20;
-/// How many writes there are before the first watch, and after each kill.
+/// How many writes there are at least before the first watch, and around each kill.
 const WRITES: u64 = 150;
+/// So many of them are acknowledged before the kill.
+const WRITES_BEFORE: u64 = WRITES / 3;
 const KILLS: u32 = 2;
 
 fn main() -> ExitCode {
@@ -54,8 +58,11 @@ async fn story(cluster: &Cluster) -> Result<String> {
     let start: Value = client.get(MAPS).await?;
     let start: u64 = revision(&start)?;
 
-    let mut acknowledged = BTreeSet::new();
-    write(&client, 0, &mut acknowledged).await?;
+    let mut writer = Writer { client: &client, acknowledged: BTreeSet::new(), count: 0 };
+    for _ in 0..WRITES {
+        writer.write().await?;
+    }
+    let acknowledged = &writer.acknowledged;
     let oldest = *acknowledged.first().context("something was written")?;
     let newest = *acknowledged.last().context("something was written")?;
     let finish = Arc::new(AtomicU64::new(u64::MAX));
@@ -68,15 +75,10 @@ async fn story(cluster: &Cluster) -> Result<String> {
         })
         .collect();
 
-    let went_on = Arc::new(AtomicBool::new(false));
-    for round in 1..=KILLS {
-        let (killer, went_on) = (killer(cluster, went_on.clone()), went_on.clone());
-        went_on.store(false, Ordering::SeqCst);
-        let killed = tokio::task::spawn_blocking(killer);
-        write(&client, u64::from(round), &mut acknowledged).await?;
-        went_on.store(true, Ordering::SeqCst);
-        killed.await??;
+    for _ in 0..KILLS {
+        kill_while_writing(cluster, &mut writer).await?;
     }
+    let acknowledged = writer.acknowledged;
     finish.store(revision(&client.get(MAPS).await?)?, Ordering::SeqCst);
     // The last write of all ends every watch.
     put(&client, "last", 0).await?;
@@ -97,20 +99,48 @@ async fn story(cluster: &Cluster) -> Result<String> {
     ))
 }
 
-/// Kills the cluster's process in the middle of writing, starts it again.
-fn killer(cluster: &Cluster, went_on: Arc<AtomicBool>) -> impl FnOnce() -> Result<()> + Send + 'static {
+/// Kills the cluster's process once enough was acknowledged and starts it again, while the writing goes on until it was
+/// killed and enough was written.
+async fn kill_while_writing(cluster: &Cluster, writer: &mut Writer<'_>) -> Result<()> {
+    let (acknowledged, mut told) = watch::channel(0);
+    let (kill, start) = (killer(cluster), starter(cluster));
+    let (dead, is_dead) = watch::channel(false);
+    let write = async {
+        while *acknowledged.borrow() < WRITES || !*is_dead.borrow() {
+            writer.write().await?;
+            acknowledged.send_modify(|count| *count += 1);
+        }
+        anyhow::Ok(())
+    };
+    let murder = async {
+        told.wait_for(|count| *count >= WRITES_BEFORE).await?;
+        tokio::task::spawn_blocking(kill).await??;
+        dead.send(true)?;
+        tokio::task::spawn_blocking(start).await?
+    };
+    tokio::try_join!(write, murder)?;
+    Ok(())
+}
+
+/// Kills the cluster's process, and waits until it is gone.
+fn killer(cluster: &Cluster) -> impl FnOnce() -> Result<()> + Send + 'static {
     let pid_file = cluster.data().join("run/rutter.pid");
-    let line = cluster.up_line();
-    let environment: Vec<_> =
-        cluster.command("true").get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
     move || {
-        std::thread::sleep(Duration::from_millis(300));
         let pid = Pid::from_raw(std::fs::read_to_string(pid_file)?.trim().parse()?);
         kill(pid, Signal::SIGKILL)?;
         while kill(pid, None).is_ok() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        ensure!(!went_on.load(Ordering::SeqCst), "the writers were done before the kill: nothing was shown");
+        Ok(())
+    }
+}
+
+/// Starts the cluster again.
+fn starter(cluster: &Cluster) -> impl FnOnce() -> Result<()> + Send + 'static {
+    let line = cluster.up_line();
+    let environment: Vec<_> =
+        cluster.command("true").get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
+    move || {
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).envs(environment.into_iter().filter_map(|(k, v)| Some((k, v?))));
         ensure!(command.status()?.success(), "rutter up failed");
@@ -119,14 +149,23 @@ fn killer(cluster: &Cluster, went_on: Arc<AtomicBool>) -> impl FnOnce() -> Resul
 }
 
 /// Changes objects one after another, through whatever happens; remembers what was acknowledged.
-async fn write(client: &Client, round: u64, acknowledged: &mut BTreeSet<u64>) -> Result<()> {
-    for n in 0..WRITES {
+struct Writer<'a> {
+    client: &'a Client,
+    acknowledged: BTreeSet<u64>,
+    /// Each write says something new.
+    count: u64,
+}
+
+impl Writer<'_> {
+    async fn write(&mut self) -> Result<()> {
+        self.count += 1;
+        let name = format!("w{}", self.count % OBJECTS);
         let mut tries = 0;
         loop {
-            match put(client, &format!("w{}", n % OBJECTS), round * WRITES + n + 1).await {
+            match put(self.client, &name, self.count).await {
                 Ok(revision) => {
-                    acknowledged.insert(revision);
-                    break;
+                    self.acknowledged.insert(revision);
+                    return Ok(());
                 }
                 Err(error) if tries > 600 => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -134,7 +173,6 @@ async fn write(client: &Client, round: u64, acknowledged: &mut BTreeSet<u64>) ->
             tries += 1;
         }
     }
-    Ok(())
 }
 
 async fn put(client: &Client, name: &str, count: u64) -> Result<u64> {

@@ -182,9 +182,10 @@ async fn a_stream_that_is_nearly_full_takes_deletes_only_and_recovers_without_a_
     let refused = async {
         loop {
             let name = uuid::Uuid::new_v4().to_string();
-            match propose(writer, vec![birth(&name, 1 << 18)]).await {
-                // Slower than the stream is looked at, so that what refuses is the look and not the broker.
-                Outcome::Committed { .. } => tokio::time::sleep(std::time::Duration::from_millis(300)).await,
+            // The first left less than is kept free. Small ones leave the rest until the ledger looks, so that what
+            // refuses is the look and not the broker.
+            match propose(writer, vec![birth(&name, 8)]).await {
+                Outcome::Committed { .. } => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
                 Outcome::Rejected(rejection) => return rejection,
             }
         }
