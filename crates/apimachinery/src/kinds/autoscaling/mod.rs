@@ -6,7 +6,7 @@ pub mod v1;
 use serde_json::{Value, json};
 
 use crate::json::{default, is_empty, items, text};
-use crate::kind::{Cx, Kind, Strategy};
+use crate::kind::{Column, Cx, Kind, Strategy};
 use crate::kinds::columns::{AGE, NAME, NONE, number, string};
 use crate::status::{FieldError, Path};
 use crate::validation::path_segment_faults;
@@ -19,25 +19,32 @@ pub(crate) const HORIZONTAL_POD_AUTOSCALER: Kind = Kind {
     strategy: &Autoscaler,
     columns: &[
         NAME,
-        string("Reference", "What it scales.", |scaler, _| {
-            let target = &scaler["spec"]["scaleTargetRef"];
-            json!(format!("{}/{}", text(target, "kind"), text(target, "name")))
-        }),
+        REFERENCE,
         string("Targets", "What it sees of what it aims at.", |scaler, _| json!(targets(scaler))),
-        string("MinPods", "The fewest pods.", |scaler, _| match scaler["spec"]["minReplicas"].as_i64() {
-            Some(count) => json!(count.to_string()),
-            None => json!("<unset>"),
-        }),
-        string("MaxPods", "The most pods.", |scaler, _| {
-            json!(number(&scaler["spec"]["maxReplicas"]).to_string())
-        }),
-        string("Replicas", "How many there are.", |scaler, _| {
-            json!(number(&scaler["status"]["currentReplicas"]).to_string())
-        }),
+        MIN_PODS,
+        MAX_PODS,
+        REPLICAS,
         AGE,
     ],
     sealed: false,
 };
+
+const REFERENCE: Column = string("Reference", "What it scales.", |scaler, _| {
+    let target = &scaler["spec"]["scaleTargetRef"];
+    json!(format!("{}/{}", text(target, "kind"), text(target, "name")))
+});
+
+const MIN_PODS: Column = string("MinPods", "The fewest pods.", |scaler, _| {
+    scaler["spec"]["minReplicas"].as_i64().map_or(json!("<unset>"), |count| json!(count.to_string()))
+});
+
+const MAX_PODS: Column = string("MaxPods", "The most pods.", |scaler, _| {
+    json!(number(&scaler["spec"]["maxReplicas"]).to_string())
+});
+
+const REPLICAS: Column = string("Replicas", "How many there are.", |scaler, _| {
+    json!(number(&scaler["status"]["currentReplicas"]).to_string())
+});
 
 struct Autoscaler;
 

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Autoscaler;
+use super::{Autoscaler, MAX_PODS, MIN_PODS, REFERENCE, REPLICAS};
 use crate::json::{carry, default, entries, is_empty, items, remove, text};
 use crate::kind::{Cx, Kind, Strategy};
-use crate::kinds::columns::{AGE, NAME, number, string};
+use crate::kinds::columns::{AGE, NAME, string};
 use crate::status::FieldError;
 
 pub(crate) const HORIZONTAL_POD_AUTOSCALER: Kind = Kind {
@@ -14,26 +14,16 @@ pub(crate) const HORIZONTAL_POD_AUTOSCALER: Kind = Kind {
     strategy: &Older,
     columns: &[
         NAME,
-        string("Reference", "What it scales.", |scaler, _| {
-            let target = &scaler["spec"]["scaleTargetRef"];
-            json!(format!("{}/{}", text(target, "kind"), text(target, "name")))
-        }),
+        REFERENCE,
         string("Targets", "What it sees of what it aims at.", |scaler, _| {
             let percent =
                 |value: &Value| value.as_i64().map_or("<unknown>".into(), |share| format!("{share}%"));
             let aim = percent(&scaler["spec"]["targetCPUUtilizationPercentage"]);
             json!(format!("cpu: {}/{aim}", percent(&scaler["status"]["currentCPUUtilizationPercentage"])))
         }),
-        string("MinPods", "The fewest pods.", |scaler, _| match scaler["spec"]["minReplicas"].as_i64() {
-            Some(count) => json!(count.to_string()),
-            None => json!("<unset>"),
-        }),
-        string("MaxPods", "The most pods.", |scaler, _| {
-            json!(number(&scaler["spec"]["maxReplicas"]).to_string())
-        }),
-        string("Replicas", "How many there are.", |scaler, _| {
-            json!(number(&scaler["status"]["currentReplicas"]).to_string())
-        }),
+        MIN_PODS,
+        MAX_PODS,
+        REPLICAS,
         AGE,
     ],
     ..super::HORIZONTAL_POD_AUTOSCALER
