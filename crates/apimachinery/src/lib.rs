@@ -11,7 +11,6 @@ pub mod name;
 pub mod openapi;
 pub mod patch;
 pub mod protobuf;
-pub mod quantity;
 pub mod recorder;
 pub mod registry;
 pub mod selector;
@@ -21,3 +20,5 @@ pub mod table;
 pub mod tables;
 pub mod validation;
 pub mod write;
+
+pub use rutter_quantity as quantity;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rutter_quantity::Quantity;
 
 use crate::library::{cidr::Cidr, semver::Semver, url::Url};
 
@@ -27,8 +28,7 @@ pub enum Value {
     Optional(Option<Arc<Value>>),
     /// The name of a type.
     Kind(Arc<str>),
-    /// In units of 10⁻⁹.
-    Quantity(i128),
+    Quantity(Quantity),
     Url(Arc<Url>),
     Ip(IpAddr),
     Cidr(Cidr),

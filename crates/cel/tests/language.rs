@@ -95,6 +95,12 @@ fn expressions_come_to_what_they_come_to_in_kubernetes() {
             "true",
         ),
         ("isQuantity('1x')", "false"),
+        ("quantity('1.5Gi').asInteger() == 1610612736 && !quantity('1m').isInteger()", "true"),
+        (
+            "string(quantity('1Gi').add(quantity('512Mi'))) + ' ' + string(quantity('1000m').sub(1))",
+            "1536Mi 0",
+        ),
+        ("quantity('16Ei').add(1).isInteger()", "false"),
         ("ip('10.0.0.1').family() == 4 && cidr('10.0.0.0/8').containsIP('10.1.2.3')", "true"),
         ("cidr('10.0.0.0/8').containsCIDR(cidr('10.1.0.0/16'))", "true"),
         (

@@ -50,7 +50,7 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
             Ok(text) => Ok(Value::text(text)),
             Err(_) => Err("invalid UTF-8 in bytes, cannot convert to string".to_owned()),
         },
-        ("string", Value::Quantity(nano)) => Ok(Value::text(&super::quantity::text(*nano))),
+        ("string", Value::Quantity(amount)) => Ok(Value::text(&amount.to_string())),
         (
             "string",
             Value::Bool(_)

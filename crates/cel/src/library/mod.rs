@@ -6,7 +6,7 @@ mod collections;
 mod convert;
 mod formats;
 mod operators;
-pub(crate) mod quantity;
+mod quantity;
 pub(crate) mod semver;
 pub(crate) mod signatures;
 mod strings;

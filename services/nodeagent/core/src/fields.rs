@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use rutter_quantity::{Format, Quantity};
+
 use crate::plan::NodeFacts;
-use crate::quantity;
+use crate::resources::amount;
 use crate::view::{Container, Pod, ResourceFieldRef};
+
+/// What a `resourceFieldRef` divides by unless it says.
+const ONE: Quantity = Quantity::from_units(1, Format::Decimal);
 
 /// A pod with what only its node knows.
 #[derive(Clone, Copy, Debug)]
@@ -62,12 +67,14 @@ pub fn resource(cx: Downward<'_>, own: &Container, wanted: &ResourceFieldRef) ->
         "requests" => &container.resources.requests,
         _ => return Err(unsupported()),
     };
-    let given = amounts.get(name).and_then(|text| quantity::milli(text));
-    let fallback = if side == "limits" { cx.node.allocatable_milli(name) } else { 0 };
-    let milli = given.unwrap_or(fallback);
-    let divisor =
-        wanted.divisor.as_deref().and_then(quantity::milli).filter(|milli| *milli > 0).unwrap_or(1000);
-    Ok(((milli + divisor - 1) / divisor).to_string())
+    let given = amount(amounts, name).filter(|amount| !amount.is_zero());
+    let fallback = || if side == "limits" { cx.node.allocatable(name) } else { Quantity::ZERO };
+    let divisor = wanted.divisor.as_deref().and_then(|text| text.parse::<Quantity>().ok());
+    let divisor = divisor.filter(|divisor| *divisor > Quantity::ZERO).unwrap_or(ONE);
+    // CPU is counted in thousandths, all else in whole units (`pkg/api/v1/resource/helpers.go`).
+    let count = |amount: Quantity| if name == "cpu" { amount.millis() } else { amount.units() };
+    let (many, by) = (count(given.unwrap_or_else(fallback)), count(divisor));
+    Ok((many / by + i64::from(many % by > 0)).to_string())
 }
 
 fn subscript(path: &str) -> Option<(&str, &str)> {
@@ -90,4 +97,32 @@ fn lines(entries: &BTreeMap<String, String>) -> String {
 
 fn join(addresses: &[IpAddr]) -> String {
     addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::machine::fixtures::{node, pod};
+
+    #[test]
+    fn resources_are_counted_in_their_divisor_and_a_limit_that_is_not_set_is_what_the_node_has() {
+        let resources = json!({"limits": {"cpu": "1500m"}, "requests": {"memory": "65Mi"}});
+        let (pod, node) = (pod(json!({"containers": [{"name": "c", "resources": resources}]})), node());
+        let cx = Downward { pod: &pod, node: &node, pod_ips: &[] };
+        let cases = [
+            ("limits.cpu", "0", "2"),
+            ("limits.cpu", "1m", "1500"),
+            ("requests.cpu", "1m", "0"),
+            ("requests.memory", "1Mi", "65"),
+            ("requests.memory", "1M", "69"),
+            ("limits.memory", "1Mi", "1024"),
+        ];
+        for (name, divisor, expected) in cases {
+            let wanted = serde_json::from_value(json!({"resource": name, "divisor": divisor})).unwrap();
+            let told = resource(cx, &pod.spec.containers[0], &wanted).unwrap();
+            assert_eq!(told, expected, "{name} in {divisor}");
+        }
+    }
 }

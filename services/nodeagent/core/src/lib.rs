@@ -22,7 +22,6 @@ pub mod nft;
 pub mod node;
 pub mod objects;
 pub mod plan;
-pub mod quantity;
 pub mod resources;
 pub mod routes;
 pub mod veil;

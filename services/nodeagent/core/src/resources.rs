@@ -2,8 +2,14 @@
 //!
 //! Rules: `pkg/kubelet/qos`, `pkg/kubelet/cm` upstream.
 
-use crate::quantity;
+use std::collections::BTreeMap;
+
+use rutter_quantity::Quantity;
+
 use crate::view::{Container, Pod};
+
+/// Quantities by the names of resources, as containers have them in `requests` and `limits`.
+type Amounts = BTreeMap<String, String>;
 
 /// `status.qosClass`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +31,13 @@ impl Qos {
 
 /// Guaranteed: all containers have CPU and memory limits, and requests equal to them. BestEffort: none has either.
 pub fn qos(pod: &Pod) -> Qos {
-    let amount =
-        |text: Option<&String>| text.and_then(|text| quantity::milli(text)).filter(|milli| *milli > 0);
+    let some = |side: &Amounts, name: &str| amount(side, name).filter(|amount| *amount > Quantity::ZERO);
     let mut any = false;
     let mut guaranteed = true;
     for container in pod.declared() {
         for resource in ["cpu", "memory"] {
-            let limit = amount(container.resources.limits.get(resource));
-            let request = amount(container.resources.requests.get(resource));
+            let limit = some(&container.resources.limits, resource);
+            let request = some(&container.resources.requests, resource);
             any |= limit.is_some() || request.is_some();
             guaranteed &= limit.is_some() && request.is_none_or(|request| Some(request) == limit);
         }
@@ -59,40 +64,39 @@ pub struct Limits {
 
 const PERIOD_US: i64 = 100_000;
 
-pub fn limits(pod: &Pod, container: &Container, node_memory_bytes: i128) -> Limits {
+pub fn limits(pod: &Pod, container: &Container, node_memory_bytes: i64) -> Limits {
     let resources = &container.resources;
-    let milli = |name: &str, side: &std::collections::BTreeMap<String, String>| {
-        side.get(name).and_then(|text| quantity::milli(text)).unwrap_or(0)
-    };
-    let cpu_limit = milli("cpu", &resources.limits);
-    let cpu_request = match milli("cpu", &resources.requests) {
+    let of = |side: &Amounts, name: &str| amount(side, name).unwrap_or(Quantity::ZERO);
+    let cpu_limit = of(&resources.limits, "cpu").millis();
+    let cpu_request = match of(&resources.requests, "cpu").millis() {
         0 => cpu_limit,
         request => request,
     };
-    let quota = if cpu_limit == 0 { 0 } else { (cpu_limit * i128::from(PERIOD_US) / 1000).max(1000) };
+    let quota = if cpu_limit == 0 { 0 } else { (cpu_limit.saturating_mul(PERIOD_US) / 1000).max(1000) };
     Limits {
-        cpu_shares: clamp((cpu_request * 1024 / 1000).clamp(2, 262_144)),
-        cpu_quota_us: clamp(quota),
+        cpu_shares: (cpu_request.saturating_mul(1024) / 1000).clamp(2, 262_144),
+        cpu_quota_us: quota,
         cpu_period_us: PERIOD_US,
-        memory_bytes: clamp(milli("memory", &resources.limits) / 1000),
+        memory_bytes: of(&resources.limits, "memory").units(),
         oom_score_adj: oom_score_adj(pod, container, node_memory_bytes),
     }
 }
 
-fn oom_score_adj(pod: &Pod, container: &Container, node_memory_bytes: i128) -> i64 {
+fn oom_score_adj(pod: &Pod, container: &Container, node_memory_bytes: i64) -> i64 {
     match qos(pod) {
         Qos::Guaranteed => -997,
         Qos::BestEffort => 1000,
         Qos::Burstable => {
-            let request = container.resources.requests.get("memory").and_then(|text| quantity::units(text));
-            let share = 1000 * request.unwrap_or(0) / node_memory_bytes.max(1);
-            clamp((1000 - share).clamp(3, 999))
+            let request = amount(&container.resources.requests, "memory").map_or(0, Quantity::units);
+            let share = request.saturating_mul(1000) / node_memory_bytes.max(1);
+            (1000 - share).clamp(3, 999)
         }
     }
 }
 
-fn clamp(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+/// An amount by its name; none where it is not said, or is no quantity.
+pub(crate) fn amount(amounts: &Amounts, name: &str) -> Option<Quantity> {
+    amounts.get(name)?.parse().ok()
 }
 
 #[cfg(test)]

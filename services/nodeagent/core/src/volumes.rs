@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use rutter_quantity::Quantity;
+
 use crate::fields::{self, Downward};
 use crate::objects::{Contents, Objects};
-use crate::quantity;
 use crate::view::{
     ConfigMapSource, Container, DownwardSource, KeyPath, ProjectedSource, SecretSource, Volume,
 };
@@ -65,8 +66,8 @@ fn content(cx: Downward<'_>, volume: &Volume, objects: &Objects) -> Result<Volum
             size_bytes: source
                 .size_limit
                 .as_deref()
-                .and_then(quantity::units)
-                .and_then(|n| u64::try_from(n).ok()),
+                .and_then(|text| text.parse::<Quantity>().ok())
+                .and_then(|limit| u64::try_from(limit.units()).ok()),
         });
     }
     if let Some(source) = &volume.host_path {

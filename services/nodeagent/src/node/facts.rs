@@ -37,19 +37,19 @@ fn address_of_default_route() -> Option<IpAddr> {
     socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
 }
 
-pub(crate) fn cpus() -> i128 {
-    std::thread::available_parallelism().map_or(1, |count| i128::try_from(count.get()).unwrap_or(1))
+pub(crate) fn cpus() -> i64 {
+    std::thread::available_parallelism().map_or(1, |count| i64::try_from(count.get()).unwrap_or(1))
 }
 
-pub(crate) fn memory_bytes() -> i128 {
+pub(crate) fn memory_bytes() -> i64 {
     meminfo("MemTotal:").unwrap_or(1 << 30)
 }
 
 /// A line of `/proc/meminfo`, in bytes.
-pub(crate) fn meminfo(name: &str) -> Option<i128> {
+pub(crate) fn meminfo(name: &str) -> Option<i64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
-    let kib: i128 = line.split_whitespace().nth(1)?.parse().ok()?;
+    let kib: i64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
 }
 

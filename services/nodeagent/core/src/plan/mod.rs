@@ -6,6 +6,8 @@ mod names;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use rutter_quantity::{Format, Quantity};
+
 use crate::resources::Limits;
 use crate::veil::{self, Veil};
 use crate::view::{Pod, SeccompProfile};
@@ -18,8 +20,8 @@ pub use names::{alias_lines, hostname, hosts_file};
 pub struct NodeFacts {
     pub name: String,
     pub host_ips: Vec<IpAddr>,
-    pub cpu_milli: i128,
-    pub memory_bytes: i128,
+    pub cpu_milli: i64,
+    pub memory_bytes: i64,
     pub cluster_dns: Option<IpAddr>,
     pub cluster_domain: String,
     /// The node's own `/etc/resolv.conf`.
@@ -27,12 +29,12 @@ pub struct NodeFacts {
 }
 
 impl NodeFacts {
-    /// Thousandths of what pods may use of `resource`; 0 for what isn't known.
-    pub fn allocatable_milli(&self, resource: &str) -> i128 {
+    /// What pods may use of `resource`; nothing of what isn't known.
+    pub fn allocatable(&self, resource: &str) -> Quantity {
         match resource {
-            "cpu" => self.cpu_milli,
-            "memory" => self.memory_bytes * 1000,
-            _ => 0,
+            "cpu" => Quantity::from_millis(self.cpu_milli, Format::Decimal),
+            "memory" => Quantity::from_units(self.memory_bytes, Format::Binary),
+            _ => Quantity::ZERO,
         }
     }
 }

@@ -69,6 +69,13 @@ fn amounts_compare_and_add_whatever_their_suffix() {
     assert_eq!((q("0") + q("1Gi")).to_string(), "1Gi");
     assert_eq!((q("1") - q("100m")).to_string(), "900m");
     assert_eq!((q("1500m").units(), q("1.5").millis(), q("-1.5").units()), (2, 1500, -1));
+    assert_eq!((q("1500m").whole(), q("2Ki").whole(), q("-1").sign()), (None, Some(2048), -1));
+    assert!((q("250m").approximate() - 0.25).abs() < f64::EPSILON);
+    let most = q("99999999999999999999") + q("1");
+    assert_eq!(
+        (most.to_string().as_str(), most.whole(), most.units()),
+        ("9223372036854775808", None, i64::MAX)
+    );
 }
 
 proptest! {

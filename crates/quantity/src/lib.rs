@@ -41,7 +41,7 @@ pub enum ParseError {
 }
 
 const NANO: i128 = 1_000_000_000;
-/// Upstream caps amounts at 2⁶³-1 whole units.
+/// Upstream caps amounts that are read at 2⁶³-1 whole units; sums may be larger.
 const MAX: i128 = i64::MAX as i128 * NANO;
 
 impl Quantity {
@@ -81,6 +81,24 @@ impl Quantity {
         saturated(ceil_div(self.nanos, NANO / 1000))
     }
 
+    /// The amount in whole units, if it is that and fits (upstream's `AsInt64`).
+    #[must_use]
+    pub fn whole(self) -> Option<i64> {
+        self.is_whole().then(|| i64::try_from(self.nanos / NANO).ok()).flatten()
+    }
+
+    /// The amount as a floating-point number, as near as one comes (upstream's `AsApproximateFloat64`).
+    #[must_use]
+    pub fn approximate(self) -> f64 {
+        self.nanos as f64 / NANO as f64
+    }
+
+    /// -1, 0 or 1.
+    #[must_use]
+    pub const fn sign(self) -> i64 {
+        self.nanos.signum() as i64
+    }
+
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.nanos == 0
@@ -108,7 +126,7 @@ impl std::ops::Add for Quantity {
     type Output = Quantity;
     fn add(self, other: Quantity) -> Quantity {
         let format = if self.is_zero() { other.format } else { self.format };
-        Quantity { nanos: (self.nanos + other.nanos).clamp(-MAX, MAX), format }
+        Quantity { nanos: self.nanos.saturating_add(other.nanos), format }
     }
 }
 
@@ -116,7 +134,7 @@ impl std::ops::Sub for Quantity {
     type Output = Quantity;
     fn sub(self, other: Quantity) -> Quantity {
         let format = if self.is_zero() { other.format } else { self.format };
-        Quantity { nanos: (self.nanos - other.nanos).clamp(-MAX, MAX), format }
+        Quantity { nanos: self.nanos.saturating_sub(other.nanos), format }
     }
 }
 
@@ -145,13 +163,6 @@ fn ceil_div(number: i128, by: i128) -> i128 {
 
 fn saturated(number: i128) -> i64 {
     i64::try_from(number).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX })
-}
-
-/// Writes a quantity into its canonical form; leaves alone what is none, for validation to refuse.
-pub fn canonicalize(value: &mut Value) {
-    if let Ok(quantity) = Quantity::from_value(value) {
-        *value = Value::String(quantity.to_string());
-    }
 }
 
 #[cfg(test)]
