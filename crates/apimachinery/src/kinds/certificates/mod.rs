@@ -1,10 +1,11 @@
 //! The group certificates.k8s.io: CertificateSigningRequest (`pkg/registry/certificates/certificates/strategy.go`,
 //! `pkg/apis/certificates/validation/validation.go`).
 
+mod pem;
+mod signature;
+
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -98,8 +99,8 @@ impl Strategy for Signing {
 
     fn validate_create(&self, csr: &Value, _: &Cx, errors: &mut Vec<FieldError>) {
         let (spec, path) = (&csr["spec"], Path::of("spec"));
-        if let Err(why) = pem(text(spec, "request"), "CERTIFICATE REQUEST") {
-            errors.push(path.child("request").invalid(spec["request"].clone(), why));
+        if let Err(why) = pem::check_request(text(spec, "request")) {
+            errors.push(path.child("request").invalid(spec["request"].clone(), &why));
         }
         usages(&spec["usages"], &path.child("usages"), errors);
         signer_name(text(spec, "signerName"), &path.child("signerName"), errors);
@@ -261,40 +262,9 @@ fn certificate(new: &Value, old: &Value, cx: &Cx, errors: &mut Vec<FieldError>) 
     } else if !before.is_empty() {
         errors.push(path.forbidden("updates may not modify existing certificate content"));
     }
-    if let Err(why) = pem(after, "CERTIFICATE") {
-        errors.push(path.invalid("<certificate data>", why));
+    if let Err(why) = pem::check_certificates(after) {
+        errors.push(path.invalid("<certificate data>", &why));
     }
-}
-
-/// Whether base64 text is PEM with a block of this label whose content is one DER sequence.
-fn pem(text: &str, label: &str) -> Result<(), &'static str> {
-    const NO_BLOCK: &str = "PEM block type must be CERTIFICATE REQUEST";
-    let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let text = decoded.ok_or(NO_BLOCK)?;
-    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let (_, rest) = text.split_once(&begin).ok_or(NO_BLOCK)?;
-    let (body, _) = rest.split_once(&end).ok_or(NO_BLOCK)?;
-    let body: String = body.split_whitespace().collect();
-    let der = STANDARD.decode(body).map_err(|_| "asn1: structure error")?;
-    match der_sequence(&der) {
-        true => Ok(()),
-        false => Err("asn1: syntax error: data truncated"),
-    }
-}
-
-/// Whether these bytes are one ASN.1 SEQUENCE and nothing else.
-fn der_sequence(der: &[u8]) -> bool {
-    const SEQUENCE: u8 = 0x30;
-    let [SEQUENCE, length, rest @ ..] = der else { return false };
-    if *length < 0x80 {
-        return rest.len() == usize::from(*length);
-    }
-    let count = usize::from(length & 0x7f);
-    if count == 0 || count > 4 || rest.len() < count {
-        return false;
-    }
-    let (digits, content) = rest.split_at(count);
-    content.len() == digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit))
 }
 
 /// `Approved,Issued`.
