@@ -95,6 +95,13 @@ test-stale: ## Write here, read there, READS times (default 10000) while ledgers
 	cargo build --release --bin rutter --bin stale
 	target/release/stale --reads $${READS:-10000} --rutter $(RUTTER)
 
+.PHONY: test-leader
+test-leader: ## Kill, then halt, the server that leads the stream, LOSSES times each (default 10): when writes are back
+	@scripts/install test
+	cargo build --release --bin rutter --bin leader
+	target/release/leader --losses $${LOSSES:-10} --rutter $(RUTTER)
+	target/release/leader --losses $${LOSSES:-10} --rutter $(RUTTER) --halt
+
 .PHONY: test-verify
 test-verify: ## EVENTS (default 1000000) of mixed traffic, then every projection against the log, byte for byte
 	@scripts/install test

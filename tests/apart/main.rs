@@ -1,11 +1,11 @@
 //! The laws of the whole on real processes and a real nats-server, each bounded to what every run of the tests can
-//! bear; `make test-twins` and `make test-stale` run them at length.
+//! bear; `make test-twins`, `make test-stale` and `make test-leader` run them at length.
 
 mod restored;
 
 use std::time::Duration;
 
-use rutter_tests::{apart, stale, twins};
+use rutter_tests::{apart, leader, stale, twins};
 
 fn twins_setup(guarded: bool) -> twins::Setup {
     twins::Setup { length: Duration::from_secs(8), lag: Duration::from_secs(1), nodes: 6, guarded, seed: 1 }
@@ -40,4 +40,12 @@ async fn a_read_shows_what_was_acknowledged_before_it_whichever_ledger_leads() {
     let setup = stale::Setup { reads: 400, takeovers: 3, readers: 4, writers: 4 };
     let outcome = stale::run(&rutter, dir.path(), &setup, |_, _| {}).await.unwrap();
     assert_eq!(outcome.stale, 0, "{outcome}: {:?}", outcome.examples);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_come_back_when_the_streams_leader_dies_and_none_is_lost_or_doubled() {
+    let (dir, rutter) = (tempfile::tempdir().unwrap(), apart::beside().unwrap());
+    let setup = leader::Setup { losses: 1, end: leader::End::Killed, writers: 4 };
+    let outcome = leader::run(&rutter, dir.path(), &setup, |_| {}).await.unwrap();
+    assert!(outcome.verdict.holds(), "{outcome}");
 }

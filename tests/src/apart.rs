@@ -19,6 +19,10 @@ use crate::wait::{eventually, until};
 
 /// How long one answer of `/metrics` may take.
 const SCRAPE: Duration = Duration::from_millis(500);
+/// The broker where it is one server.
+const BROKER: &str = "nats-server";
+/// Where the broker's servers listen where they are three; each is called by its address.
+pub const THREE_HOSTS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 /// The name that simulated nodes begin with.
 pub const SIMULATION: &str = "sim";
 
@@ -26,7 +30,9 @@ pub const SIMULATION: &str = "sim";
 pub struct Apart {
     rutter: PathBuf,
     dir: PathBuf,
-    nats: u16,
+    /// Where the broker's servers listen: each on a loopback address of its own, all on one port.
+    hosts: Vec<&'static str>,
+    port: u16,
     running: BTreeMap<String, Child>,
     /// Where each process that was started with one serves its metrics.
     metrics: BTreeMap<String, SocketAddr>,
@@ -52,42 +58,79 @@ pub fn nats_server() -> PathBuf {
 }
 
 impl Apart {
-    /// Writes the broker's files into an empty directory, and starts it.
+    /// Writes the broker's files into an empty directory, and starts it: one server.
     ///
     /// # Errors
     /// When either fails.
     pub async fn start(rutter: &Path, dir: &Path) -> Result<Apart> {
-        fs::create_dir_all(dir)?;
-        let (rutter, dir) = (rutter.canonicalize().context("the binary rutter")?, dir.canonicalize()?);
-        let (nats, routes) = (port::held()?, port::held()?);
-        let mut setup = Command::new(&rutter);
-        setup.args([
-            "nats-setup",
-            "--name",
-            "127.0.0.1",
-            "--simulation",
-            SIMULATION,
-            "--max-store-gib",
-            "64",
-        ]);
-        setup.args(["--port", &nats.to_string(), "--route-port", &routes.to_string(), "--dir"]).arg(&dir);
-        let done = setup.stdout(Stdio::null()).status()?;
-        ensure!(done.success(), "rutter nats-setup failed");
-        let mut apart = Apart { rutter, dir, nats, running: BTreeMap::new(), metrics: BTreeMap::new() };
+        let mut apart = Apart::set_up(rutter, dir, &THREE_HOSTS[..1])?;
         apart.start_broker().await?;
         Ok(apart)
     }
 
-    /// Starts nats-server, and waits until it listens.
+    /// The same with three servers that hold the log together.
+    ///
+    /// # Errors
+    /// When either fails.
+    pub async fn start_three(rutter: &Path, dir: &Path) -> Result<Apart> {
+        let mut apart = Apart::set_up(rutter, dir, &THREE_HOSTS)?;
+        for host in THREE_HOSTS {
+            apart.start_server(host).await?;
+        }
+        Ok(apart)
+    }
+
+    fn set_up(rutter: &Path, dir: &Path, hosts: &[&'static str]) -> Result<Apart> {
+        fs::create_dir_all(dir)?;
+        let (rutter, dir) = (rutter.canonicalize().context("the binary rutter")?, dir.canonicalize()?);
+        let (port, routes) = (port::held()?, port::held()?);
+        let mut setup = Command::new(&rutter);
+        setup.args(["nats-setup", "--simulation", SIMULATION, "--max-store-gib", "64"]);
+        for host in hosts {
+            setup.args(["--name", host]);
+        }
+        setup.args(["--port", &port.to_string(), "--route-port", &routes.to_string(), "--dir"]).arg(&dir);
+        let done = setup.stdout(Stdio::null()).status()?;
+        ensure!(done.success(), "rutter nats-setup failed");
+        let hosts = hosts.to_vec();
+        hosts.iter().try_for_each(|host| keep_to_its_address(&server_files(&dir, host)))?;
+        Ok(Apart { rutter, dir, hosts, port, running: BTreeMap::new(), metrics: BTreeMap::new() })
+    }
+
+    /// Starts nats-server where there is one, and waits until it listens.
     ///
     /// # Errors
     /// When it doesn't.
     pub async fn start_broker(&mut self) -> Result<()> {
+        self.start_server_as(BROKER, self.hosts[0]).await
+    }
+
+    /// Starts one of three nats-servers, and waits until it listens.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    pub async fn start_server(&mut self, host: &str) -> Result<()> {
+        self.start_server_as(host, host).await
+    }
+
+    async fn start_server_as(&mut self, name: &str, host: &str) -> Result<()> {
         let mut command = Command::new(nats_server());
-        command.arg("--config").arg(self.dir.join("127.0.0.1/nats-server.conf"));
-        self.spawn("nats-server", command)?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.nats));
+        command.arg("--config").arg(server_files(&self.dir, host));
+        self.spawn(name, command)?;
+        let address = SocketAddr::new(host.parse()?, self.port);
         until("nats-server listens", async || TcpStream::connect(address).is_ok()).await
+    }
+
+    /// Where a server listens for clients.
+    #[must_use]
+    pub fn server_url(&self, host: &str) -> String {
+        format!("tls://{host}:{}", self.port)
+    }
+
+    /// What `rutter nats-setup` wrote, and all else.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Starts `rutter <service> <args>` as a process called `name`.
@@ -120,7 +163,16 @@ impl Apart {
         self.service(
             name,
             "ledger",
-            &["--name", name, "--max-log-gib", "32", "--metrics", &metrics.to_string()],
+            &[
+                "--name",
+                name,
+                "--replicas",
+                &self.hosts.len().to_string(),
+                "--max-log-gib",
+                "32",
+                "--metrics",
+                &metrics.to_string(),
+            ],
         )
     }
 
@@ -217,7 +269,7 @@ impl Apart {
     /// # Errors
     /// When one doesn't end.
     pub async fn end_services(&mut self) -> Result<()> {
-        let names: Vec<String> = self.running.keys().filter(|name| *name != "nats-server").cloned().collect();
+        let names: Vec<String> = self.running.keys().filter(|name| !is_broker(name)).cloned().collect();
         // Ledgers last: the others hand their last writes to them.
         let (ledgers, others): (Vec<_>, Vec<_>) =
             names.into_iter().partition(|name| self.metrics.contains_key(name));
@@ -243,7 +295,8 @@ impl Apart {
     }
 
     fn nats_url(&self) -> String {
-        format!("tls://127.0.0.1:{}", self.nats)
+        let urls: Vec<String> = self.hosts.iter().map(|host| self.server_url(host)).collect();
+        urls.join(",")
     }
 
     fn log(&self, name: &str) -> PathBuf {
@@ -270,6 +323,21 @@ impl Drop for Apart {
             let _ = child.wait();
         }
     }
+}
+
+fn is_broker(name: &str) -> bool {
+    name == BROKER || THREE_HOSTS.contains(&name)
+}
+
+fn server_files(dir: &Path, host: &str) -> PathBuf {
+    dir.join(host).join("nats-server.conf")
+}
+
+/// Servers of one machine share their ports, and must not share their addresses.
+fn keep_to_its_address(config: &Path) -> Result<()> {
+    let host = config.parent().and_then(Path::file_name).context("a server has a directory")?;
+    let text = fs::read_to_string(config)?.replace("0.0.0.0:", &format!("{}:", host.to_string_lossy()));
+    Ok(fs::write(config, text)?)
 }
 
 fn pid(child: &Child) -> Pid {

@@ -6,6 +6,7 @@ pub mod apart;
 pub mod check;
 pub mod cluster;
 pub mod dice;
+pub mod leader;
 pub mod port;
 pub mod stale;
 pub mod steps;
