@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use async_nats::Client;
+use bytes::Bytes;
 use rutter_schemas::Revision;
 use rutter_schemas::protocol::ledger::NowAnswer;
 use rutter_schemas::subjects;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::nats;
 use crate::proposer::{LocalLedger, LocalQuestion, Shown};
 use crate::shutdown::Stage;
 use crate::view::View;
@@ -122,7 +124,6 @@ async fn here(ledger: &LocalLedger) -> Option<NowAnswer> {
 }
 
 async fn elsewhere(client: &Client) -> Option<NowAnswer> {
-    let request = async_nats::Request::new().timeout(Some(ANSWER_TIMEOUT));
-    let answer = client.send_request(subjects::NOW, request).await.ok()?;
-    serde_json::from_slice(&answer.payload).ok()
+    let answer = nats::ask(client, subjects::NOW, Bytes::new(), ANSWER_TIMEOUT).await?;
+    serde_json::from_slice(&answer).ok()
 }

@@ -14,6 +14,8 @@ use rutter_schemas::{Commit, Outcome, Rejection, limits, subjects};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::nats;
+
 /// How long one answer may take before the same is sent again: longer than the ledger's own patience with the
 /// stream, so that what is slow isn't sent twice at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -149,9 +151,8 @@ impl Proposer {
     }
 
     async fn elsewhere(&self, text: Bytes) -> Option<Outcome> {
-        let request = async_nats::Request::new().payload(text).timeout(Some(ANSWER_TIMEOUT));
-        let answer = self.client.send_request(subjects::PROPOSE, request).await.ok()?;
-        match serde_json::from_slice(&answer.payload) {
+        let answer = nats::ask(&self.client, subjects::PROPOSE, text, ANSWER_TIMEOUT).await?;
+        match serde_json::from_slice(&answer) {
             Ok(outcome) => Some(outcome),
             Err(error) => {
                 tracing::error!(%error, "the ledger's answer is not an outcome");

@@ -1,14 +1,19 @@
 //! Connections to NATS: raw settings, checked once, and a client that outlives its servers.
 
+mod choice;
+
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use bytes::Bytes;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
+use tokio::time::sleep;
 
 use crate::config::Raw;
 use crate::files;
@@ -20,8 +25,12 @@ use crate::roles::Role;
 pub const OLDEST_SERVER: (i64, i64, i64) = (2, 12, 0);
 /// Messages a subscription may hold before the client drops some: a replay must not lose frames to a slow disk.
 const SUBSCRIPTION_CAPACITY: usize = 1 << 20;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How long one server may take to answer; one whose machine is gone says nothing, and the next is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A server that says nothing is asked this often whether it is there, and left when it was silent three times.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// How often who waits for an answer looks whether the connection is still the one that was asked on.
+const LOOK: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts to reconnect.
 const RECONNECT_PAUSE_MAX_MS: u64 = 1_000;
 
@@ -105,6 +114,30 @@ pub fn roots(pem: &[u8]) -> Result<Arc<RootCertStore>, String> {
     if roots.is_empty() { Err("holds no certificate".to_owned()) } else { Ok(Arc::new(roots)) }
 }
 
+/// Asks, and waits for an answer; none when there was none in time, or when the connection was lost meanwhile: whatever
+/// was on its way is gone then, and asking again beats waiting.
+pub(crate) async fn ask(
+    client: &Client,
+    subject: &'static str,
+    payload: Bytes,
+    patience: Duration,
+) -> Option<Bytes> {
+    let request = async_nats::Request::new().payload(payload).timeout(Some(patience));
+    tokio::select! {
+        biased;
+        answer = client.send_request(subject, request) => answer.ok().map(|answer| answer.payload),
+        () = connected_anew(client) => None,
+    }
+}
+
+async fn connected_anew(client: &Client) {
+    let connects = || client.statistics().connects.load(Ordering::Relaxed);
+    let before = connects();
+    while connects() == before {
+        sleep(LOOK).await;
+    }
+}
+
 fn options(config: &NatsConfig, role: &Role) -> Result<ConnectOptions, NatsError> {
     let name = role.to_string();
     let mut options = ConnectOptions::new()
@@ -115,10 +148,15 @@ fn options(config: &NatsConfig, role: &Role) -> Result<ConnectOptions, NatsError
         .ping_interval(PING_INTERVAL)
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_pause)
+        .reconnect_to_server_callback(choice::longest_left())
         .event_callback(move |event| {
             let name = name.clone();
             async move { tell(&name, &event) }
         });
+    if config.servers.len() > 1 {
+        // Who names several names all of them: what servers tell of each other is the same ones by other names.
+        options = options.ignore_discovered_servers();
+    }
     if let Some(credentials) = &config.credentials {
         options = options.credentials(credentials.text()).map_err(NatsError::Credentials)?;
     }

@@ -1,29 +1,38 @@
 //! Following: every frame from a sequence on, in order, through restarts of servers and connections.
 //!
-//! An ordered push consumer was measured the fastest way to replay. It repairs its own gaps; what it can't know
-//! is whether the stream it comes back to is the one it left. So each new subscription is told to whoever
-//! follows ([`Delivery::Subscribed`]), who then checks that the stream still holds what it stands on.
+//! A push consumer was measured the fastest way to replay. What it can't know is whether the stream it comes back to is
+//! the one it left. So each new beginning is told to whoever follows ([`Delivery::Subscribed`]), who then checks that
+//! the stream still holds what it stands on.
+//!
+//! Who loses its consumer must not wait for another: making one takes the leader of all of JetStream, which may have died
+//! with the stream's, and may give the work to a server that is gone and not known to be. Until there is one, frames are
+//! read singly from the stream's leader.
 
 use std::future::pending;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream;
-use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::push::{Ordered, OrderedConfig};
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
-use rutter_schemas::subjects;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::LogStream;
+use super::consumer::Consumer;
 use super::late::Late;
 
 /// Between two attempts to subscribe.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long making a consumer may take: at first, and at last.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE_MAX: Duration = Duration::from_secs(8);
 /// How often to look whether the connection was a new one.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a new subscription may take before frames are read singly.
+const READ_AFTER: Duration = Duration::from_millis(200);
+/// Between two looks whether the next frame is there to be read.
+const READ: Duration = Duration::from_millis(50);
 
 /// What following brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +46,7 @@ pub enum Delivery {
 /// A subscription to the log that mends itself.
 ///
 /// ```text
+///            ┌─reads─┐
 ///   Idle ──▶ Subscribing ──▶ Running ──broken──▶ Idle        restart: Idle, from any
 ///                               └──────pause───▶ Paused
 /// ```
@@ -48,21 +58,30 @@ pub struct Follow {
 
 /// What the stream delivers, as it does.
 struct Source {
-    client: Client,
+    stream: LogStream,
     next: u64,
     stage: Stage,
 }
 
 enum Stage {
     Idle,
-    /// Kept here, so that who drops [`Follow::next`] again and again still gets there.
-    Subscribing(BoxFuture<'static, Running>),
+    Subscribing(Subscribing),
     Running(Box<Running>),
     Paused,
 }
 
+/// Kept in its stage, so that who drops [`Follow::next`] again and again still gets there.
+struct Subscribing {
+    made: BoxFuture<'static, Running>,
+    /// The frame that is next, once the stream has it.
+    read: BoxFuture<'static, Bytes>,
+    /// A frame that was read, behind the news that there is a new beginning.
+    held: Option<Bytes>,
+    told: bool,
+}
+
 struct Running {
-    messages: Ordered,
+    consumer: Consumer,
     /// How many connections there had been when the subscription was made.
     connects: u64,
     look: Instant,
@@ -75,8 +94,8 @@ impl std::fmt::Debug for Follow {
 }
 
 impl Follow {
-    pub(super) fn new(client: Client, sequence: u64) -> Follow {
-        let source = Source { client, next: sequence.max(1), stage: Stage::Idle };
+    pub(super) fn new(stream: LogStream, sequence: u64) -> Follow {
+        let source = Source { stream, next: sequence.max(1), stage: Stage::Idle };
         Follow { source, late: None }
     }
 
@@ -130,13 +149,24 @@ impl Source {
             match &mut self.stage {
                 Stage::Paused => pending().await,
                 Stage::Idle => {
-                    self.stage = Stage::Subscribing(subscribe(self.client.clone(), self.next).boxed());
+                    self.stage = Stage::Subscribing(Subscribing::from(&self.stream, self.next));
                 }
-                Stage::Subscribing(running) => {
-                    self.stage = Stage::Running(Box::new(running.await));
-                    return Delivery::Subscribed;
-                }
-                Stage::Running(running) => match running.next(&self.client).await {
+                Stage::Subscribing(subscribing) => match subscribing.next().await {
+                    Begun::Running(running) => {
+                        self.stage = Stage::Running(Box::new(running));
+                        return Delivery::Subscribed;
+                    }
+                    Begun::Told => return Delivery::Subscribed,
+                    Begun::Read(bytes) => {
+                        let sequence = self.next;
+                        self.next += 1;
+                        subscribing.read = read(self.stream.clone(), self.next).boxed();
+                        return Delivery::Frame(sequence, bytes);
+                    }
+                },
+                Stage::Running(running) => match running.next(self.stream.client()).await {
+                    // It was read while the consumer was made.
+                    Ok((sequence, _)) if sequence < self.next => {}
                     Ok((sequence, bytes)) => {
                         self.next = sequence + 1;
                         return Delivery::Frame(sequence, bytes);
@@ -151,48 +181,85 @@ impl Source {
     }
 }
 
+/// What comes while a subscription is made.
+enum Begun {
+    Running(Running),
+    /// The stream is there again: a frame follows.
+    Told,
+    Read(Bytes),
+}
+
+impl Subscribing {
+    fn from(stream: &LogStream, sequence: u64) -> Subscribing {
+        let first = stream.clone();
+        let read = async move {
+            sleep(READ_AFTER).await;
+            read(first, sequence).await
+        };
+        let made = subscribe(stream.clone(), sequence).boxed();
+        Subscribing { made, read: read.boxed(), held: None, told: false }
+    }
+
+    async fn next(&mut self) -> Begun {
+        if let Some(bytes) = self.held.take() {
+            return Begun::Read(bytes);
+        }
+        tokio::select! {
+            biased;
+            running = &mut self.made => Begun::Running(running),
+            bytes = &mut self.read => match std::mem::replace(&mut self.told, true) {
+                true => Begun::Read(bytes),
+                false => {
+                    self.held = Some(bytes);
+                    Begun::Told
+                }
+            }
+        }
+    }
+}
+
 impl Running {
     /// The next frame, or why the subscription is of no use any more.
     async fn next(&mut self, client: &Client) -> Result<(u64, Bytes), String> {
         loop {
-            let message = tokio::select! {
+            tokio::select! {
                 biased;
-                message = self.messages.next() => message,
+                frame = self.consumer.next() => return frame,
                 () = sleep_until(self.look) => {
                     self.look = Instant::now() + LOOK;
                     if connections(client) != self.connects {
                         return Err("the connection is a new one".to_owned());
                     }
-                    continue;
                 }
-            };
-            let message = message.ok_or("the consumer ended")?.map_err(|error| error.to_string())?;
-            let sequence = message.info().map_err(|error| error.to_string())?.stream_sequence;
-            return Ok((sequence, message.message.payload));
+            }
         }
     }
 }
 
 /// Tries until there is a subscription.
-async fn subscribe(client: Client, sequence: u64) -> Running {
+async fn subscribe(stream: LogStream, sequence: u64) -> Running {
+    let mut patience = PATIENCE;
     loop {
-        let connects = connections(&client);
-        match consumer(&client, sequence).await {
-            Ok(messages) => return Running { messages, connects, look: Instant::now() + LOOK },
+        let connects = connections(stream.client());
+        match Consumer::create(&stream, sequence, patience).await {
+            Ok(consumer) => return Running { consumer, connects, look: Instant::now() + LOOK },
             Err(error) => tracing::debug!(%error, from = sequence, "cannot subscribe to the log yet"),
         }
         sleep(PAUSE).await;
+        patience = PATIENCE_MAX.min(patience * 2);
     }
 }
 
-async fn consumer(client: &Client, sequence: u64) -> Result<Ordered, async_nats::Error> {
-    let config = OrderedConfig {
-        deliver_subject: client.new_inbox(),
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: sequence },
-        ..OrderedConfig::default()
-    };
-    let stream = jetstream::new(client.clone()).get_stream_no_info(subjects::STREAM).await?;
-    Ok(stream.create_consumer(config).await?.messages().await?)
+/// The frame at a sequence, as soon as the stream's leader has it.
+async fn read(stream: LogStream, sequence: u64) -> Bytes {
+    loop {
+        match stream.read(sequence).await {
+            Ok(Some(bytes)) => return bytes,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, sequence, "cannot read the log yet"),
+        }
+        sleep(READ).await;
+    }
 }
 
 fn connections(client: &Client) -> u64 {

@@ -4,6 +4,7 @@
 //! nothing reads by direct get, which a follower could answer from the past.
 
 mod append;
+mod consumer;
 mod follow;
 mod late;
 mod settings;
@@ -15,9 +16,12 @@ use async_nats::client::RequestErrorKind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use rutter_schemas::subjects;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 pub use append::Appended;
 pub use follow::{Delivery, Follow};
@@ -25,6 +29,9 @@ pub use settings::{Replicas, StreamSettings};
 
 /// How long an answer of JetStream's API may take.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
+/// What only asks is asked again, beside the first question, after this: a question that comes while the stream has no
+/// leader is lost, and one that is answered slowly isn't.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// JetStream's error codes that mean something here
 /// (nats-server `server/errors.json`).
@@ -68,6 +75,8 @@ pub enum StreamError {
     Settings { mistakes: Vec<String> },
     #[error("JetStream does not answer")]
     Silent(#[source] async_nats::client::RequestError),
+    #[error("cannot listen to what JetStream delivers")]
+    Subscribe(#[source] async_nats::SubscribeError),
     #[error("JetStream refuses: {description} ({code})")]
     Refused { code: u64, description: String },
     #[error("JetStream's answer is not what it should be")]
@@ -100,7 +109,7 @@ impl LogStream {
     /// # Errors
     /// [`StreamError`].
     pub async fn info(&self) -> Result<StreamInfo, StreamError> {
-        let raw: RawInfo = self.api(&format!("STREAM.INFO.{}", subjects::STREAM), Bytes::new()).await?;
+        let raw: RawInfo = self.ask(&format!("STREAM.INFO.{}", subjects::STREAM), Bytes::new()).await?;
         Ok(raw.into())
     }
 
@@ -118,7 +127,7 @@ impl LogStream {
     /// [`StreamError`].
     pub async fn read(&self, sequence: u64) -> Result<Option<Bytes>, StreamError> {
         let request = Bytes::from(format!("{{\"seq\":{sequence}}}"));
-        let answer = self.api::<RawMessage>(&format!("STREAM.MSG.GET.{}", subjects::STREAM), request).await;
+        let answer = self.ask::<RawMessage>(&format!("STREAM.MSG.GET.{}", subjects::STREAM), request).await;
         match answer {
             Ok(raw) => Ok(Some(raw.message.data.0)),
             Err(StreamError::Refused { code: code::NO_MESSAGE, .. }) => Ok(None),
@@ -129,7 +138,7 @@ impl LogStream {
     /// Every frame from `sequence` on, for as long as it is polled.
     #[must_use]
     pub fn follow(&self, sequence: u64) -> Follow {
-        Follow::new(self.client.clone(), sequence)
+        Follow::new(self.clone(), sequence)
     }
 
     /// The connection it is reached by.
@@ -138,8 +147,25 @@ impl LogStream {
         &self.client
     }
 
-    async fn api<T: DeserializeOwned>(&self, verb: &str, request: Bytes) -> Result<T, StreamError> {
-        let request = async_nats::Request::new().payload(request).timeout(Some(API_TIMEOUT));
+    /// Asks what may be asked any number of times.
+    async fn ask<T: DeserializeOwned>(&self, verb: &str, request: Bytes) -> Result<T, StreamError> {
+        let mut asked = FuturesUnordered::new();
+        loop {
+            asked.push(self.api(verb, request.clone(), API_TIMEOUT));
+            // The first runs out of time before any other does, and nobody leads then.
+            if let Ok(Some(answer)) = timeout(ASK_AGAIN, asked.next()).await {
+                return answer;
+            }
+        }
+    }
+
+    async fn api<T: DeserializeOwned>(
+        &self,
+        verb: &str,
+        request: Bytes,
+        patience: Duration,
+    ) -> Result<T, StreamError> {
+        let request = async_nats::Request::new().payload(request).timeout(Some(patience));
         let answer = self.client.send_request(format!("$JS.API.{verb}"), request).await;
         let answer = answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => StreamError::NotEnabled,

@@ -8,7 +8,7 @@ use rutter_schemas::{limits, subjects};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LogStream, StreamError};
+use super::{API_TIMEOUT, LogStream, StreamError};
 
 /// How many servers hold the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ struct Found {
 
 pub(super) async fn ensure(stream: &LogStream, settings: &StreamSettings) -> Result<(), StreamError> {
     let name = subjects::STREAM;
-    let found = stream.api::<Found>(&format!("STREAM.INFO.{name}"), Bytes::new()).await;
+    let found = stream.ask::<Found>(&format!("STREAM.INFO.{name}"), Bytes::new()).await;
     let verb = match found {
         Ok(found) => {
             check(&found.config)?;
@@ -56,7 +56,7 @@ pub(super) async fn ensure(stream: &LogStream, settings: &StreamSettings) -> Res
         Err(error) => return Err(error),
     };
     let request = config(settings).to_string();
-    stream.api::<Found>(&format!("STREAM.{verb}.{name}"), request.into()).await.map(|_| ())
+    stream.api::<Found>(&format!("STREAM.{verb}.{name}"), request.into(), API_TIMEOUT).await.map(|_| ())
 }
 
 fn config(settings: &StreamSettings) -> Value {

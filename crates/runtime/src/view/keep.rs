@@ -24,8 +24,10 @@ const BULK_BYTES: u64 = 16 << 20;
 const BULK_AHEAD: usize = 256;
 /// Frames between two reports of progress.
 const REPORT_FRAMES: u64 = 500;
-/// Between two looks at a stream that is unfit or away.
+/// Between two looks at a stream that is unfit.
 const RETRY: Duration = Duration::from_secs(1);
+/// Between two looks at a stream that is away: each look waits for it long enough.
+const AWAY: Duration = Duration::from_millis(100);
 /// Between two looks at a quiet stream: one that was exchanged behind our back brings no frames.
 const LOOK: Duration = Duration::from_secs(5);
 /// Frames above this size are applied where blocking hurts nobody.
@@ -102,11 +104,19 @@ async fn follow(
             // The feed is ahead: what lies between comes from the stream.
             News::Fed(Fed::Frame(..)) => frames.resume(done + 1),
             News::Fed(Fed::End) => frames.restart(done + 1),
-            News::Delivered(Delivery::Subscribed) | News::Quiet => {
+            News::Delivered(Delivery::Subscribed) => {
                 wait_until_fit(view, stream, &mut follower).await;
                 target = target.max(wait_last(stream).await);
                 if target > follower.cursor().sequence {
                     frames.resume(follower.cursor().sequence + 1);
+                }
+            }
+            News::Quiet => {
+                wait_until_fit(view, stream, &mut follower).await;
+                target = target.max(wait_last(stream).await);
+                // There is more than what came, whichever way it should have come by.
+                if target > follower.cursor().sequence {
+                    frames.restart(follower.cursor().sequence + 1);
                 }
             }
         }
@@ -238,7 +248,11 @@ async fn wait_until_fit(view: &View, stream: &LogStream, follower: &mut Follower
                 tell(view, Health::Unfit { why });
             }
             // The log is away: what was applied stays true, and is served by the rules of the gateway.
-            Err(error) => tracing::debug!(%error, "the log can't be asked"),
+            Err(error) => {
+                tracing::debug!(%error, "the log can't be asked");
+                sleep(AWAY).await;
+                continue;
+            }
         }
         sleep(RETRY).await;
     }
@@ -254,7 +268,7 @@ async fn wait_info(stream: &LogStream) -> StreamInfo {
             Ok(info) => return info,
             Err(error) => tracing::debug!(%error, "the log can't be asked"),
         }
-        sleep(RETRY).await;
+        sleep(AWAY).await;
     }
 }
 

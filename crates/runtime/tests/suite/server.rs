@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use crate::common::{SETTINGS, connect, server, stream};
-use async_nats::jetstream;
+use async_nats::{Client, Request, jetstream};
 use futures::StreamExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rutter_runtime::roles::Role;
 use rutter_runtime::server::{EmbeddedServer, ServerConfig, ServerState};
 use rutter_runtime::stream::{Appended, Delivery, LogStream, StreamError};
+use rutter_schemas::subjects;
+use serde_json::json;
 
 fn pid(server: &EmbeddedServer) -> u32 {
     match *server.state().borrow() {
@@ -81,6 +83,60 @@ async fn what_was_acknowledged_survives_kill_9_and_followers_go_on() {
     let next = tokio::time::timeout(Duration::from_secs(20), next).await.unwrap();
     assert_eq!(next, (2, "two".into()));
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gets_no_consumer_reads_the_log_frame_by_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let client = connect(&server, &Role::Ledger).await;
+    let one_consumer = json!({"name": subjects::STREAM, "subjects": [subjects::LOG], "max_consumers": 1});
+    let made = client.request("$JS.API.STREAM.CREATE.RUTTER", one_consumer.to_string().into()).await.unwrap();
+    assert!(!String::from_utf8_lossy(&made.payload).contains("error"));
+    let stream = LogStream::open(client).await.unwrap();
+    let mut first = stream.follow(1);
+    assert_eq!(first.next().await, Delivery::Subscribed);
+
+    assert_eq!(stream.append("one".into(), 0).await, Appended::Acked(1));
+    assert_eq!(stream.append("two".into(), 1).await, Appended::Acked(2));
+    let mut second = stream.follow(1);
+    assert_eq!(second.next().await, Delivery::Subscribed);
+    assert_eq!(second.next().await, Delivery::Frame(1, "one".into()));
+    assert_eq!(second.next().await, Delivery::Frame(2, "two".into()));
+    assert_eq!(stream.append("three".into(), 2).await, Appended::Acked(3));
+    assert_eq!(second.next().await, Delivery::Frame(3, "three".into()));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_answers_on_a_new_connection_what_it_was_asked_on_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let (ledger, gateway) = (connect(&server, &Role::Ledger).await, connect(&server, &Role::Gateway).await);
+    let mut asked = ledger.subscribe(subjects::PROPOSE).await.unwrap();
+    hears(&ledger).await;
+    let asking = gateway.clone();
+    let answer = tokio::spawn(async move {
+        let patient = Request::new().payload("may I?".into()).timeout(Some(Duration::from_secs(60)));
+        asking.send_request(subjects::PROPOSE, patient).await
+    });
+    let question = asked.next().await.unwrap();
+
+    let old = pid(&server);
+    kill_9(old);
+    restarted(&server, old).await;
+    hears(&ledger).await;
+    hears(&gateway).await;
+    ledger.publish(question.reply.unwrap(), "yes".into()).await.unwrap();
+    assert_eq!(answer.await.unwrap().unwrap().payload, "yes");
+    server.stop().await;
+}
+
+/// Waits until a client gets answers, on a connection as it is now.
+async fn hears(client: &Client) {
+    while client.request("$JS.API.STREAM.INFO.RUTTER", "".into()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

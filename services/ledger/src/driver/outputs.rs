@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rutter_ledger_core::{Answer, Append, Deposed, Proof, Ready, SteppedDown};
 use rutter_runtime::stream::Appended;
 use rutter_schemas::Outcome;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::Driver;
 use crate::LedgerError;
@@ -12,6 +12,9 @@ use crate::sources::Input;
 
 /// A stream that can't take a frame now is asked again after this.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_millis(100);
+/// How long a frame that was sent before waits for the stream to have a leader again: it is sent as soon as there is
+/// one, not when the next second is over.
+const LEADER_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Does all that the sequencer asks for.
@@ -62,6 +65,10 @@ impl Driver {
         self.flying = Some((frame, bytes.clone()));
         let append_seconds = self.counters.append_seconds.clone();
         self.sources.start(async move {
+            if again {
+                // Heard or not, the frame is sent: only its acknowledgement counts.
+                let _ = timeout(LEADER_PATIENCE, stream.last()).await;
+            }
             let sent = Instant::now();
             let heard = stream.append(bytes, expected).await;
             append_seconds.observe(sent.elapsed().as_secs_f64());

@@ -9,11 +9,12 @@ use rutter_runtime::nats::NatsConfig;
 use rutter_runtime::port::Port;
 use rutter_runtime::roles::Role;
 use rutter_runtime::server::{EmbeddedServer, Member, ServerConfig, ServerState};
+use rutter_runtime::shutdown::Shutdown;
 use rutter_runtime::stream::{LogStream, Replicas, StreamSettings};
 use rutter_schemas::{Key, Revision};
 use tokio::time::{Instant, timeout};
 
-use crate::common::{Process, birth, committed, config};
+use crate::common::{Process, birth, committed, config, view};
 
 const SETTINGS: StreamSettings = StreamSettings { replicas: Replicas::Three, max_bytes: 64 << 20 };
 
@@ -76,6 +77,11 @@ async fn nothing_acknowledged_by_three_servers_is_lost_when_each_is_killed_in_tu
     let process = Process::on(stream, config, dir.path(), true).await;
     process.active().await;
     let writer = &process.writer;
+    // Another process, which follows the log from the servers.
+    let client = rutter_runtime::nats::connect(&connection, &Role::Ledger).await.unwrap();
+    let mut elsewhere = Shutdown::new();
+    let follower =
+        view(&stream_of(client).await, &dir.path().join("follower"), &elsewhere.stage("view")).await;
 
     let mut acknowledged = Vec::new();
     for (round, server) in servers.iter().enumerate() {
@@ -86,7 +92,9 @@ async fn nothing_acknowledged_by_three_servers_is_lost_when_each_is_killed_in_tu
         kill_9(server);
         let name = format!("after-{round}");
         let again = timeout(Duration::from_secs(40), committed(writer, vec![birth(&name, 64)]));
-        acknowledged.push((again.await.unwrap(), name));
+        let revision = again.await.unwrap();
+        follower.wait_for(revision, Instant::now() + Duration::from_secs(40)).await.unwrap();
+        acknowledged.push((revision, name));
     }
 
     let deadline = Instant::now() + Duration::from_secs(40);
@@ -96,6 +104,7 @@ async fn nothing_acknowledged_by_three_servers_is_lost_when_each_is_killed_in_tu
         let record = snapshot.get(&Key::new("", "configmaps", "default", &name)).unwrap().unwrap();
         assert_eq!(record.revision, revision, "{name}");
     }
+    elsewhere.finish().await;
     process.stop().await;
     for server in servers {
         server.stop().await;
