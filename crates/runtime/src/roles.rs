@@ -65,7 +65,7 @@ impl Role {
                 (vec![all.clone()], vec![all, subjects::SHARED_FEED.to_owned()])
             }
         };
-        let answers = !matches!(self, Role::Placement | Role::Replicator);
+        let answers = !matches!(self, Role::Ledger | Role::Placement | Role::Replicator);
         let (mut publish, mut subscribe) = (publish, with(subscribe, &[&inbox]));
         if !matches!(self, Role::Node(_) | Role::Simulation(_)) {
             let standby = standby::subject(&self.to_string());
@@ -93,7 +93,9 @@ impl fmt::Display for Role {
 fn ledger_publishes() -> Vec<String> {
     let stream = subjects::STREAM;
     let api = ["CREATE", "UPDATE", "PURGE"].map(|verb| format!("$JS.API.STREAM.{verb}.{stream}"));
-    let own = owned(&[subjects::LOG, "rutter.ledger.>", subjects::EVENTS]);
+    // Answers are owed for seconds, while the stream has no leader. The server's leave to answer a question is a
+    // connection's own and goes with it, so a ledger that had to connect again would have none for those.
+    let own = owned(&[subjects::LOG, "rutter.ledger.>", subjects::EVENTS, "_INBOX.>"]);
     [reads(), api.to_vec(), own].concat()
 }
 
