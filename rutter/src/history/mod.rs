@@ -84,7 +84,7 @@ fn facts_of(answer: HistoryAnswer) -> Result<(Vec<Fact>, bool)> {
     match answer {
         HistoryAnswer::Facts { facts, more } => Ok((facts, more)),
         HistoryAnswer::Unknown { reason } => anyhow::bail!(reason),
-        HistoryAnswer::Object { .. } | HistoryAnswer::Objects { .. } => {
+        HistoryAnswer::Object { .. } | HistoryAnswer::Objects { .. } | HistoryAnswer::Behind { .. } => {
             anyhow::bail!("the server answered another question")
         }
     }

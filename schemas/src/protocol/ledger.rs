@@ -27,8 +27,15 @@ pub struct Beat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryQuery {
-    /// Every event of one object, oldest first, at most `limit`, after `after`.
-    History { key: Key, after: Revision, limit: u32 },
+    /// Every event of one object, oldest first, at most `limit`, after `after`; by a ledger that has the log up to
+    /// `reaching`.
+    History {
+        key: Key,
+        after: Revision,
+        #[serde(default)]
+        reaching: Revision,
+        limit: u32,
+    },
     /// The event at a revision, and the events that caused it, nearest first.
     Why { revision: Revision },
     /// The object as it was at a revision.
@@ -88,5 +95,9 @@ pub enum HistoryAnswer {
     /// The revision lies in the future, or among those that a restored log skipped.
     Unknown {
         reason: String,
+    },
+    /// This ledger has the log only so far; another may have more.
+    Behind {
+        at: Revision,
     },
 }

@@ -75,6 +75,11 @@ pub async fn ask(view: &View, query: HistoryQuery) -> HistoryAnswer {
         Ok(snapshot) => snapshot,
         Err(error) => return HistoryAnswer::Unknown { reason: error.to_string() },
     };
+    if let HistoryQuery::History { reaching, .. } = query
+        && snapshot.revision() < reaching
+    {
+        return HistoryAnswer::Behind { at: snapshot.revision() };
+    }
     let answered = tokio::task::spawn_blocking(move || answer(&snapshot, query)).await;
     match answered {
         Ok(Ok(answer)) => answer,
@@ -85,10 +90,11 @@ pub async fn ask(view: &View, query: HistoryQuery) -> HistoryAnswer {
 
 fn asked_of(query: &HistoryQuery) -> Option<Revision> {
     match query {
+        HistoryQuery::History { reaching, .. } => Some(*reaching),
         HistoryQuery::Why { revision }
         | HistoryQuery::GetAt { revision, .. }
         | HistoryQuery::ListAt { revision, .. } => Some(*revision),
-        HistoryQuery::History { .. } | HistoryQuery::Log { .. } => None,
+        HistoryQuery::Log { .. } => None,
     }
 }
 
@@ -98,7 +104,7 @@ fn asked_of(query: &HistoryQuery) -> Option<Revision> {
 /// As the snapshot's: in the future, or among what a restored log skipped.
 pub fn answer(snapshot: &Snapshot, query: HistoryQuery) -> Result<HistoryAnswer, Error> {
     match query {
-        HistoryQuery::History { key, after, limit } => history(snapshot, &key, after, limit),
+        HistoryQuery::History { key, after, limit, .. } => history(snapshot, &key, after, limit),
         HistoryQuery::Why { revision } => why(snapshot, revision),
         HistoryQuery::GetAt { key, revision } => {
             let record = snapshot.get_at(&key, revision)?;

@@ -56,7 +56,7 @@ async fn from_ledger(store: &Store, key: Key, revision: Revision) -> Result<Opti
             Ok(object.map(|object| Bytes::copy_from_slice(object.get().as_bytes())))
         }
         HistoryAnswer::Unknown { reason } => Err(Status::expired(reason)),
-        HistoryAnswer::Facts { .. } | HistoryAnswer::Objects { .. } => {
+        HistoryAnswer::Facts { .. } | HistoryAnswer::Objects { .. } | HistoryAnswer::Behind { .. } => {
             Err(Status::internal("the ledger answered another question"))
         }
     }

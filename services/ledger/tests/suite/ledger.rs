@@ -262,7 +262,11 @@ async fn the_past_is_told_what_happened_why_and_how_it_was() {
     writer.proposer.propose(&answering, soon()).await.unwrap();
     writer.view.wait_for(born.next(), soon()).await.unwrap();
 
-    let asked = HistoryQuery::History { key: key("one"), after: Revision::NONE, limit: 10 };
+    let reaching =
+        |reaching| HistoryQuery::History { key: key("one"), after: Revision::NONE, reaching, limit: 10 };
+    let ahead = history::ask(&writer.view, reaching(Revision(99))).await;
+    assert!(matches!(ahead, HistoryAnswer::Behind { at } if at == born.next()), "{ahead:?}");
+    let asked = reaching(born.next());
     let HistoryAnswer::Facts { facts, more: false } = history::ask(&writer.view, asked).await else {
         panic!("not facts")
     };

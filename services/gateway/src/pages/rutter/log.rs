@@ -83,7 +83,7 @@ impl Reader {
                 Ok(())
             }
             HistoryAnswer::Unknown { reason } => Err(Status::expired(reason)),
-            HistoryAnswer::Object { .. } | HistoryAnswer::Objects { .. } => {
+            HistoryAnswer::Object { .. } | HistoryAnswer::Objects { .. } | HistoryAnswer::Behind { .. } => {
                 Err(Status::internal("the ledger answered another question"))
             }
         }

@@ -52,11 +52,13 @@ fn stood_at(snapshot: &Snapshot, at: Timestamp) -> Result<Revision, Status> {
     Ok(Revision(below))
 }
 
-/// Every event of an object.
+/// Every event of an object, all that was acknowledged before the question among them.
 pub(super) async fn history(gateway: &Gateway, query: &Query) -> Result<Response<Body>, Status> {
     let after = query.get("after").map_or(Ok(Revision::NONE), parse_revision)?;
     let limit = query.get("limit").and_then(|text| text.parse().ok()).unwrap_or(PAGE).clamp(1, 5_000);
-    asked(gateway, HistoryQuery::History { key: key(query)?, after, limit }).await
+    let key = key(query)?;
+    let reaching = gateway.store.current().await?.revision();
+    asked(gateway, HistoryQuery::History { key, after, reaching, limit }).await
 }
 
 /// An event and its causes.
