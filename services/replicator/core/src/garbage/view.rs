@@ -1,6 +1,6 @@
 //! Who owns whom, by uid: one small row for every object there is. States are never parsed for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 use rutter_apimachinery::registry::Registry;
@@ -12,8 +12,8 @@ pub(super) const ORPHAN: &str = "orphan";
 
 #[derive(Debug, Default, PartialEq)]
 pub struct View {
-    rows: BTreeMap<Key, Row>,
-    keys: BTreeMap<String, Key>,
+    rows: HashMap<Key, Row>,
+    keys: HashMap<String, Key>,
     /// The objects that name this uid as an owner, whether it exists or not.
     dependents: BTreeMap<String, BTreeSet<Key>>,
     reads: Reads,
@@ -93,13 +93,21 @@ impl View {
     }
 
     pub(super) fn apply(&mut self, fact: &Fact) {
+        let row = read(fact);
+        if let (Some(old), Some(row)) = (self.rows.get_mut(&fact.key), &row)
+            && old.is_alike(row)
+        {
+            // Most changes are of no concern here.
+            old.revision = fact.revision;
+            return;
+        }
         if let Some(old) = self.rows.remove(&fact.key) {
             self.keys.remove(&old.uid);
             for owner in &old.owners {
                 self.strike(&owner.uid, &old.key);
             }
         }
-        if let Some(row) = read(fact) {
+        if let Some(row) = row {
             self.keys.insert(row.uid.clone(), row.key.clone());
             for owner in &row.owners {
                 self.dependents.entry(owner.uid.clone()).or_default().insert(row.key.clone());

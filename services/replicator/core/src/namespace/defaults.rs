@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rutter_controller::{Controller, Fact, Outside, Plan, Reads};
-use rutter_schemas::{Key, Revision};
+use rutter_schemas::{Key, Op, Revision};
 use serde_json::json;
 
 /// The name of the ConfigMap with the cluster's root certificate.
@@ -55,27 +55,28 @@ impl Controller for Defaults {
     }
 
     fn apply(view: &mut View, fact: &Fact) {
-        let namespace = fact.key.namespace.clone();
-        match (fact.key.resource.as_str(), fact.key.name.as_str(), fact.after()) {
-            ("namespaces", name, Some(_)) => {
-                view.namespaces.insert(name.to_owned(), fact.meta.deletion.is_none());
-            }
-            ("namespaces", name, None) => {
+        let (namespace, gone) = (&fact.key.namespace, fact.op == Op::Delete);
+        match (fact.key.resource.as_str(), fact.key.name.as_str()) {
+            ("namespaces", name) if gone => {
                 view.namespaces.remove(name);
             }
-            ("serviceaccounts", "default", Some(_)) => {
-                view.accounts.insert(namespace, fact.revision);
+            ("namespaces", name) => {
+                view.namespaces.insert(name.to_owned(), fact.meta.deletion.is_none());
             }
-            ("serviceaccounts", "default", None) => {
-                view.accounts.remove(&namespace);
+            ("serviceaccounts", "default") if gone => {
+                view.accounts.remove(namespace);
             }
-            ("configmaps", ROOT_CA, Some(object)) => {
-                let pem = object["data"]["ca.crt"].as_str().unwrap_or_default().to_owned();
-                view.certificates.insert(namespace, (fact.revision, pem));
+            ("serviceaccounts", "default") => {
+                view.accounts.insert(namespace.clone(), fact.revision);
             }
-            ("configmaps", ROOT_CA, None) => {
-                view.certificates.remove(&namespace);
+            ("configmaps", ROOT_CA) if gone => {
+                view.certificates.remove(namespace);
             }
+            ("configmaps", ROOT_CA) => {
+                let pem = fact.object()["data"]["ca.crt"].as_str().unwrap_or_default().to_owned();
+                view.certificates.insert(namespace.clone(), (fact.revision, pem));
+            }
+            // Most ConfigMaps are other people's: their states are not even parsed.
             _ => {}
         }
     }
