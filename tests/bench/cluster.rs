@@ -134,7 +134,7 @@ impl Cluster<'_> {
 
     /// Resident memory of the cluster's process and its nats-server, in MB.
     pub(crate) fn resident_mb(&self) -> Result<f64> {
-        let pid: u32 = fs::read_to_string(self.data.join("run/rutter.pid"))?.trim().parse()?;
+        let pid = self.pid()?;
         let mut kilobytes = resident_kb(pid)?;
         for entry in fs::read_dir("/proc")?.flatten() {
             let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
@@ -147,6 +147,30 @@ impl Cluster<'_> {
             }
         }
         Ok(kilobytes / 1024.0)
+    }
+
+    /// The process of the cluster, which is all of it but nats-server.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        Ok(fs::read_to_string(self.data.join("run/rutter.pid"))?.trim().parse()?)
+    }
+
+    /// Lets the peak of its memory begin anew at what it is now. See proc_pid_clear_refs(5).
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.pid()?), "5")?)
+    }
+
+    /// The most memory its process has had resident since then, in MB.
+    pub(crate) fn peak_mb(&self) -> Result<f64> {
+        Ok(status_kb(self.pid()?, "VmHWM:")? / 1024.0)
+    }
+
+    /// Processor time its process has taken so far.
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
+        let (_, fields) = stat.rsplit_once(") ").context("stat")?;
+        // Fields 14 and 15 of proc_pid_stat(5): in user mode and in the kernel, in hundredths of a second.
+        let ticks: Vec<u64> = fields.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Duration::from_millis(ticks.iter().sum::<u64>() * 10))
     }
 
     fn stop(&self) -> Result<()> {
@@ -168,9 +192,13 @@ impl Drop for Cluster<'_> {
 
 /// Resident memory of a process.
 pub(crate) fn resident_kb(pid: u32) -> Result<f64> {
+    status_kb(pid, "VmRSS:")
+}
+
+fn status_kb(pid: u32, field: &'static str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
-    Ok(line.split_whitespace().nth(1).context("VmRSS")?.parse()?)
+    let line = status.lines().find(|line| line.starts_with(field)).context(field)?;
+    Ok(line.split_whitespace().nth(1).context(field)?.parse()?)
 }
 
 async fn is_ready(target: &Target) -> bool {

@@ -14,6 +14,8 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+const JSON: &str = "application/json";
+
 /// Where a load goes.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -44,6 +46,33 @@ pub(crate) fn percentile(sorted: &[Duration], percent: f64) -> f64 {
     sorted[index].as_secs_f64() * 1e3
 }
 
+/// A request of a load.
+pub(crate) struct Call {
+    method: &'static str,
+    path: String,
+    body: Bytes,
+    /// Of the body, if there is one.
+    content_type: &'static str,
+    accept: Option<&'static str>,
+}
+
+impl Call {
+    pub(crate) fn get(path: &str, accept: &'static str) -> Call {
+        let (path, accept) = (path.to_owned(), Some(accept));
+        Call { method: "GET", path, body: Bytes::new(), content_type: JSON, accept }
+    }
+
+    pub(crate) fn patch(path: &str, content_type: &'static str, body: Bytes) -> Call {
+        Call { method: "PATCH", path: path.to_owned(), body, content_type, accept: None }
+    }
+}
+
+impl From<(&'static str, String, Bytes)> for Call {
+    fn from((method, path, body): (&'static str, String, Bytes)) -> Call {
+        Call { method, path, body, content_type: JSON, accept: None }
+    }
+}
+
 /// One connection.
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -62,15 +91,23 @@ impl Connection {
     }
 
     /// Sends a request and reads the whole answer; its size in bytes.
-    pub(crate) async fn send(&mut self, method: &str, path: &str, body: Bytes) -> Result<usize> {
+    pub(crate) async fn send(&mut self, method: &'static str, path: &str, body: Bytes) -> Result<usize> {
         Ok(self.fetch(method, path, body).await?.len())
     }
 
-    pub(crate) async fn fetch(&mut self, method: &str, path: &str, body: Bytes) -> Result<Bytes> {
+    pub(crate) async fn fetch(&mut self, method: &'static str, path: &str, body: Bytes) -> Result<Bytes> {
+        self.call((method, path.to_owned(), body).into()).await
+    }
+
+    pub(crate) async fn call(&mut self, call: Call) -> Result<Bytes> {
+        let Call { method, path, body, content_type, accept } = call;
         let uri: Uri = path.parse()?;
         let mut request = Request::builder().method(method).uri(uri).header("host", &self.host);
         if !body.is_empty() {
-            request = request.header("content-type", "application/json");
+            request = request.header("content-type", content_type);
+        }
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
         }
         self.sender.ready().await?;
         let response = self.sender.send_request(request.body(Full::new(body))?).await?;
@@ -81,12 +118,12 @@ impl Connection {
     }
 }
 
-/// Runs `connections` workers for a while; `request` makes the nth request's method, path and body.
-pub(crate) async fn run(
+/// Runs `connections` workers for a while; `request` makes the nth request: its method, path and body, or more.
+pub(crate) async fn run<C: Into<Call>>(
     target: &Target,
     connections: u32,
     length: Duration,
-    request: impl Fn(u64) -> (&'static str, String, Bytes) + Send + Sync + 'static,
+    request: impl Fn(u64) -> C + Send + Sync + 'static,
 ) -> Result<Measured> {
     let request = Arc::new(request);
     let next = Arc::new(AtomicU64::new(0));
@@ -98,9 +135,9 @@ pub(crate) async fn run(
             let (mut latencies, mut bytes) = (Vec::with_capacity(1 << 16), 0);
             let began = Instant::now();
             while began.elapsed() < length {
-                let (method, path, body) = request(next.fetch_add(1, Ordering::Relaxed));
+                let call = request(next.fetch_add(1, Ordering::Relaxed)).into();
                 let sent = Instant::now();
-                bytes += connection.send(method, &path, body).await?;
+                bytes += connection.call(call).await?.len();
                 latencies.push(sent.elapsed());
             }
             anyhow::Ok((latencies, bytes, began.elapsed()))

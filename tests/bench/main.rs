@@ -36,7 +36,8 @@ struct Args {
     /// The port of the cluster's API; the next one is taken, too
     #[arg(long, default_value_t = 17443)]
     port: u16,
-    /// Only these groups of rows, separated by commas: api, apart, commits, watch, replay, pods, pod, start, index
+    /// Only these groups of rows, separated by commas: api, apart, lists, patches, definitions, commits,
+    /// watch, replay, pods, pod, start, index
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Seconds for each load

@@ -7,8 +7,20 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 /// The groups of rows, in the order they are measured.
-pub(crate) const GROUPS: [&str; 9] =
-    ["api", "apart", "commits", "watch", "replay", "pods", "pod", "start", "index"];
+pub(crate) const GROUPS: [&str; 12] = [
+    "api",
+    "apart",
+    "lists",
+    "patches",
+    "definitions",
+    "commits",
+    "watch",
+    "replay",
+    "pods",
+    "pod",
+    "start",
+    "index",
+];
 
 /// One measured figure, beside its floor where there is one.
 #[derive(Clone, Debug, Serialize)]

@@ -3,7 +3,10 @@
 mod apart;
 mod api;
 mod commits;
+mod definitions;
 pub(crate) mod index;
+mod lists;
+mod patches;
 mod pod;
 mod pods;
 mod replay;
@@ -29,6 +32,9 @@ async fn one(group: &str, bench: &Bench, report: &mut Report) -> Result<()> {
     match group {
         "api" => api::measure(bench, report).await,
         "apart" => apart::measure(bench, report).await,
+        "lists" => lists::measure(bench, report).await,
+        "patches" => patches::measure(bench, report).await,
+        "definitions" => definitions::measure(bench, report).await,
         "commits" => commits::measure(bench, report).await,
         "watch" => watch::measure(bench, report).await,
         "replay" => replay::measure(bench, report).await,

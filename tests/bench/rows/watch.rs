@@ -10,6 +10,7 @@ use futures::TryStreamExt;
 use rutter_runtime::stream::{Appended, Delivery};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::broker::Broker;
 use crate::cluster::{Bench, Cluster};
@@ -31,6 +32,44 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             report.add(name, "ms", at(&events), Some(at(&least)), bound);
         }
     }
+    steady(bench, &cluster, report).await
+}
+
+/// Writes at a steady rate, not each after the events of the one before.
+async fn steady(bench: &Bench, cluster: &Cluster<'_>, report: &mut Report) -> Result<()> {
+    const WATCHERS: usize = 1_000;
+    const PER_SECOND: u32 = 500;
+    let (mut told, watchers) = watch(cluster, WATCHERS).await?;
+    let began = cluster.processor_time()?;
+    let mut connection = Connection::open(&cluster.target).await?;
+    let writes = PER_SECOND * u32::try_from(bench.length.as_secs())?;
+    let writer = tokio::spawn(async move {
+        let mut due = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
+        let mut sent = BTreeMap::new();
+        for n in 0..writes {
+            due.tick().await;
+            let name = format!("steady-{n}");
+            sent.insert(name.clone(), Instant::now());
+            connection.send("POST", COLLECTION, object(&name)).await?;
+        }
+        anyhow::Ok(sent)
+    });
+    let mut heard = Vec::new();
+    for _ in 0..usize::try_from(writes)? * WATCHERS {
+        heard.push(tokio::time::timeout(PATIENCE, told.recv()).await?.context("the watchers ended")?);
+    }
+    let taken = cluster.processor_time()? - began;
+    drop(watchers);
+    let sent = writer.await??;
+    let took = |(name, at): &(String, Instant)| sent.get(name).map(|sent| at.duration_since(*sent));
+    let mut events: Vec<Duration> = heard.iter().filter_map(took).collect();
+    events.sort_unstable();
+    let name = |what| format!("{WATCHERS} watchers at {PER_SECOND} writes/s, {what}");
+    report.add(name("p50"), "ms", percentile(&events, 50.0), None, Bound::Free);
+    report.add(name("p99"), "ms", percentile(&events, 99.0), None, Bound::Free);
+    #[allow(clippy::cast_precision_loss)]
+    let each = taken.as_secs_f64() * 1e6 / events.len() as f64;
+    report.add(name("processor time for each event"), "us", each, None, Bound::Free);
     Ok(())
 }
 
@@ -42,7 +81,7 @@ async fn bare(dir: &Path, consumers: usize) -> Result<Vec<Duration>> {
     let broker = Broker::alone(dir).await?;
     let stream = broker.stream().await?;
     let (tell, mut told) = mpsc::channel::<(u64, Instant)>(consumers * 64);
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..consumers {
         let (mut follow, tell) = (stream.follow(1), tell.clone());
         tasks.spawn(async move {
@@ -88,28 +127,7 @@ fn object(name: &str) -> Bytes {
 
 /// Sorted: from sending each write to its event at each watcher.
 async fn round(cluster: &Cluster<'_>, watchers: usize) -> Result<Vec<Duration>> {
-    let (tell, mut told) = mpsc::channel::<(String, Instant)>(watchers * 64);
-    let mut tasks = Vec::new();
-    let client = cluster.client()?;
-    let list: Value = client.get(&format!("{COLLECTION}?limit=1")).await?;
-    let from = list["metadata"]["resourceVersion"].as_str().context("a list has a revision")?.to_owned();
-    for _ in 0..watchers {
-        let path = format!("{COLLECTION}?watch=true&resourceVersion={from}");
-        let lines = client.lines(&path).await?;
-        let tell = tell.clone();
-        tasks.push(tokio::spawn(async move {
-            let mut lines = std::pin::pin!(lines);
-            while let Ok(Some(line)) = lines.try_next().await {
-                let at = Instant::now();
-                if let Some(name) = name_in(&line)
-                    && tell.send((name, at)).await.is_err()
-                {
-                    break;
-                }
-            }
-        }));
-    }
-    drop(tell);
+    let (mut told, tasks) = watch(cluster, watchers).await?;
     let mut connection = Connection::open(&cluster.target).await?;
     let (mut sent, mut events) = (BTreeMap::new(), Vec::new());
     for n in 0..WRITES {
@@ -123,11 +141,38 @@ async fn round(cluster: &Cluster<'_>, watchers: usize) -> Result<Vec<Duration>> 
             events.extend(sent.get(&name).map(|began| at.duration_since(*began)));
         }
     }
-    for task in tasks {
-        task.abort();
-    }
+    drop(tasks);
     events.sort_unstable();
     Ok(events)
+}
+
+/// So many watches from now on; what comes is told by name, with when it came. They end when dropped.
+async fn watch(
+    cluster: &Cluster<'_>,
+    watchers: usize,
+) -> Result<(mpsc::Receiver<(String, Instant)>, JoinSet<()>)> {
+    let (tell, told) = mpsc::channel::<(String, Instant)>(watchers * 64);
+    let mut tasks = JoinSet::new();
+    let client = cluster.client()?;
+    let list: Value = client.get(&format!("{COLLECTION}?limit=1")).await?;
+    let from = list["metadata"]["resourceVersion"].as_str().context("a list has a revision")?.to_owned();
+    for _ in 0..watchers {
+        let path = format!("{COLLECTION}?watch=true&resourceVersion={from}");
+        let lines = client.lines(&path).await?;
+        let tell = tell.clone();
+        tasks.spawn(async move {
+            let mut lines = std::pin::pin!(lines);
+            while let Ok(Some(line)) = lines.try_next().await {
+                let at = Instant::now();
+                if let Some(name) = name_in(&line)
+                    && tell.send((name, at)).await.is_err()
+                {
+                    break;
+                }
+            }
+        });
+    }
+    Ok((told, tasks))
 }
 
 fn name_in(line: &[u8]) -> Option<String> {
