@@ -116,6 +116,12 @@ pub trait Strategy: Send + Sync {
         })
     }
 
+    /// The name under which a selectable field is kept, where that is another: of a kind that is stored in another
+    /// group's words.
+    fn stored_field(&self, _field: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Seconds between the mark of deletion and the end, for an object whose deletion is graceful (a Pod); none for
     /// one that goes at once. `asked` is `gracePeriodSeconds` of the request.
     fn grace(&self, _object: &Value, _asked: Option<i64>) -> Option<i64> {

@@ -31,16 +31,25 @@ impl FieldSelector {
         terms.map(|terms| FieldSelector { terms }).map_err(Status::bad_request)
     }
 
-    /// Refuses fields that `resource` does not let anyone select by.
+    /// Refuses fields that `resource` does not let anyone select by, and says the others in the words of the version
+    /// that is stored.
     ///
     /// # Errors
     /// 400: `field label not supported: x`, or, for a kind without selectable fields of its own, upstream's longer
     /// sentence (`k8s.io/apimachinery/pkg/runtime/conversion.go`, DefaultMetaV1FieldSelectorConversion).
-    pub fn check(&self, resource: &Resource) -> Result<(), Status> {
+    pub fn convert(&mut self, resource: &Resource) -> Result<(), Status> {
         let own = |field: &str| !matches!(field, "metadata.name" | "metadata.namespace");
         let asked = self.terms.iter().map(|term| term.field.as_str()).filter(|field| own(field));
         let refused = asked.filter_map(|field| resource.strategy.refuses_selector(field)).next();
-        refused.map_or(Ok(()), |why| Err(Status::bad_request(why)))
+        if let Some(why) = refused {
+            return Err(Status::bad_request(why));
+        }
+        for term in &mut self.terms {
+            if let Some(stored) = resource.strategy.stored_field(&term.field) {
+                term.field = stored.to_owned();
+            }
+        }
+        Ok(())
     }
 
     /// Whether an object of this name and namespace and with these selectable fields is meant.

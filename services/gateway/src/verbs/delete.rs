@@ -64,8 +64,8 @@ pub async fn one(mut call: Call) -> Result<Response<Body>, Status> {
 /// # Errors
 /// As for one, of the first that fails.
 pub async fn collection(mut call: Call) -> Result<Response<Body>, Status> {
-    let selected = ListOptions::of_list(&call.query)?;
-    selected.fields.check(&call.resource)?;
+    let mut selected = ListOptions::of_list(&call.query)?;
+    selected.fields.convert(&call.resource)?;
     let options = asked(&mut call).await?;
     let snapshot = call.gateway.store.read(selected.at).await?;
     let names = names(&call, &snapshot, &selected)?;

@@ -37,6 +37,17 @@ pub(super) const EVENT: Kind = Kind {
 
 struct Event;
 
+/// The core group's names of what an Event is about (`AddFieldLabelConversionsForEvent` in `pkg/apis/events/v1`).
+const REGARDING: [(&str, &str); 7] = [
+    ("regarding.apiVersion", "involvedObject.apiVersion"),
+    ("regarding.fieldPath", "involvedObject.fieldPath"),
+    ("regarding.kind", "involvedObject.kind"),
+    ("regarding.name", "involvedObject.name"),
+    ("regarding.namespace", "involvedObject.namespace"),
+    ("regarding.resourceVersion", "involvedObject.resourceVersion"),
+    ("regarding.uid", "involvedObject.uid"),
+];
+
 impl Strategy for Event {
     fn creates_on_update(&self) -> bool {
         true
@@ -44,9 +55,14 @@ impl Strategy for Event {
 
     fn selectable(&self, event: &Value) -> BTreeMap<String, String> {
         let about = &event["regarding"];
-        let mut fields: BTreeMap<String, String> = ["kind", "namespace", "name", "uid", "apiVersion"]
+        let mut fields: BTreeMap<String, String> = REGARDING
             .iter()
-            .map(|field| (format!("regarding.{field}"), text(about, field).to_owned()))
+            .map(|(name, _)| {
+                (
+                    (*name).to_owned(),
+                    text(about, name.strip_prefix("regarding.").unwrap_or_default()).to_owned(),
+                )
+            })
             .collect();
         for field in ["reason", "type", "reportingController"] {
             fields.insert(field.into(), text(event, field).into());
@@ -58,12 +74,19 @@ impl Strategy for Event {
         &[
             "reason",
             "regarding.apiVersion",
+            "regarding.fieldPath",
             "regarding.kind",
             "regarding.name",
             "regarding.namespace",
+            "regarding.resourceVersion",
             "regarding.uid",
             "reportingController",
             "type",
         ]
+    }
+
+    fn stored_field(&self, field: &str) -> Option<&'static str> {
+        let known = REGARDING.iter().chain(&[("reportingController", "reportingComponent")]);
+        known.into_iter().find(|(name, _)| *name == field).map(|(_, stored)| *stored)
     }
 }

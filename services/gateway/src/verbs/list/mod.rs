@@ -29,8 +29,8 @@ const WAITING: usize = 4;
 /// # Errors
 /// What reading, the options and the token may refuse.
 pub async fn serve(call: Call) -> Result<Response<Body>, Status> {
-    let options = ListOptions::of_list(&call.query)?;
-    options.fields.check(&call.resource)?;
+    let mut options = ListOptions::of_list(&call.query)?;
+    options.fields.convert(&call.resource)?;
     let include = object::include(&call.query)?;
     let wanted = wanted(&call, options).await?;
     let media_type = object::media_type(call.accept);

@@ -81,8 +81,8 @@ pub type Out = mpsc::Sender<Result<Bytes, BodyError>>;
 /// # Errors
 /// What the options and the revision may refuse; later failures are ERROR events.
 pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
-    let options = ListOptions::of_watch(&call.query)?;
-    options.fields.check(&call.resource)?;
+    let mut options = ListOptions::of_watch(&call.query)?;
+    options.fields.convert(&call.resource)?;
     let include = object::include(&call.query)?;
     let encoding = encoding(&call, include)?;
     let selection = Selection::of(&call, &options);
