@@ -11,6 +11,7 @@ pub(crate) mod shape;
 use serde_json::Value;
 
 use crate::json::text;
+use crate::patch::undeclared;
 use crate::registry::Resource;
 use crate::status::{FieldError, Path, Status, Subject};
 use crate::tables::{Type, split_api_version};
@@ -97,6 +98,36 @@ pub fn patched(
         Err(why) => Err(refuse(&object, &why)),
         Ok(unknown) => settle(object, unknown, validation, |object, why| refuse(object, &why)),
     }
+}
+
+/// Reads what is applied: YAML, and so JSON, too. Upstream: `applyPatcher` in `patch.go`.
+///
+/// # Errors
+/// 400 when it does not parse, or gives a key twice where that is refused; elsewhere the last one counts.
+pub fn apply_body(body: &[u8], validation: FieldValidation) -> Result<Value, Status> {
+    let refuse = |what: &str, why: String| Status::bad_request(format!("error {what} YAML: {why}"));
+    let parsed = parse::yaml(body).map_err(|why| refuse("decoding", why))?;
+    match parse::repeated_in_yaml(body) {
+        Some(why) if validation == FieldValidation::Strict => Err(refuse("strict decoding", why)),
+        _ => Ok(parsed.object),
+    }
+}
+
+/// Brings an applied object into the shape of its schema.
+///
+/// # Errors
+/// 500 for fields that the schema doesn't declare, and 422 for values of a wrong type.
+pub fn applied(object: Value, resource: &Resource) -> Result<Value, Status> {
+    let mut shaped = object.clone();
+    let Ok(unknown) = conform(&mut shaped, resource) else {
+        return patched(object, resource, FieldValidation::Ignore).map(|decoded| decoded.object);
+    };
+    if unknown.is_empty() {
+        return Ok(shaped);
+    }
+    let bare = |told: &String| told.trim_start_matches("unknown field ").trim_matches('"').to_owned();
+    let paths: Vec<String> = unknown.iter().map(bare).collect();
+    Err(undeclared::refuse(resource, &object, &paths))
 }
 
 /// Brings an object that somebody made, and nobody decoded, into the shape of its schema: whatever is written has it.

@@ -31,6 +31,19 @@ pub(super) fn yaml(body: &[u8]) -> Result<Parsed, String> {
     .map_err(|error| error.to_string())
 }
 
+/// The first key that a YAML text gives twice, as upstream's reader tells it.
+pub(super) fn repeated_in_yaml(body: &[u8]) -> Option<String> {
+    use serde_saphyr::options::DuplicateKeyPolicy;
+    let text = std::str::from_utf8(body).ok()?;
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::Error, with_snippet: false };
+    let error = serde_saphyr::from_str_with_options::<Value>(text, options).err()?;
+    let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), location } = error else { return None };
+    let line = location.line();
+    Some(format!(
+        "error converting YAML to JSON: yaml: unmarshal errors:\n  line {line}: key \"{key}\" already set in map"
+    ))
+}
+
 /// Findings about a JSON text, each of which names its field last and in quotes, in the order in which the text brings
 /// the fields about.
 pub(super) fn in_document_order(body: &[u8], mut findings: Vec<String>) -> Vec<String> {
@@ -158,6 +171,15 @@ mod tests {
         let parsed = json(br#"{"spec": {"a": 1, "list": [{"b": 1, "b": 2}], "a": 3}}"#).unwrap();
         assert_eq!(parsed.object, json!({"spec": {"a": 3, "list": [{"b": 2}]}}));
         assert_eq!(parsed.repeated, [r#"duplicate field "spec.list[0].b""#, r#"duplicate field "spec.a""#]);
+    }
+
+    #[test]
+    fn a_key_that_yaml_repeats_is_told_with_its_line() {
+        let text = b"kind: A\nspec:\n  foo: 1\n  foo: 2\n";
+        let told = "error converting YAML to JSON: yaml: unmarshal errors:\n  line 4: key \"foo\" already set in map";
+        assert_eq!(repeated_in_yaml(text).unwrap(), told);
+        assert_eq!(repeated_in_yaml(b"kind: A\nspec: {foo: 1}\n"), None);
+        assert_eq!(yaml(text).unwrap().object, json!({"kind": "A", "spec": {"foo": 2}}));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod json;
 mod merge;
 mod strategic;
 
+pub(crate) use apply::undeclared;
 pub use apply::{Applying, apply};
 pub(crate) use apply::{track_birth, track_update};
 pub use json::json;

@@ -211,6 +211,12 @@ impl Status {
             .with(Details { causes: vec![cause], ..Details::default() })
     }
 
+    /// 500 without a reason: what upstream's `ErrorToAPIStatus` makes of an error that is no Status.
+    #[must_use]
+    pub fn unclassified(why: String) -> Status {
+        Status::failure(500, "", why)
+    }
+
     /// 403: `pods "x" is forbidden: why`.
     #[must_use]
     pub fn forbidden(resource: Subject<'_>, name: &str, why: &str) -> Status {

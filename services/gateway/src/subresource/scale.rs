@@ -2,6 +2,7 @@
 
 use http::{Response, StatusCode};
 use rutter_apimachinery::custom::Found;
+use rutter_apimachinery::decode::FieldValidation;
 use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::selector::LabelSelector;
 use rutter_apimachinery::status::{Path, Status, Subject};
@@ -67,7 +68,7 @@ async fn patch(call: &mut Call) -> Result<(Patch, Value), Status> {
         Some(incoming) => body::read(incoming).await?,
         None => bytes::Bytes::new(),
     };
-    Ok((kind, read(kind, &text)?))
+    Ok((kind, read(kind, &text, FieldValidation::Ignore)?))
 }
 
 fn patched(kind: Patch, current: &Value, patch: &Value) -> Result<Value, Status> {

@@ -53,18 +53,18 @@ pub async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
         Some(incoming) => body::read(incoming).await?,
         None => bytes::Bytes::new(),
     };
-    let patch = read(kind, &text)?;
+    let patch = read(kind, &text, options.validation)?;
     let pinned = update::revision_of(&patch).map(|_| call.key()).filter(|_| kind != Patch::Json);
     let intent = call.intent().pinned(pinned).rehearsed(options.dry_run);
     call.write(intent, Vec::new(), |snapshot| decide(&call, snapshot, kind, &patch, options.validation)).await
 }
 
 /// The body as a value; what it means is the patch's to say.
-pub fn read(kind: Patch, text: &[u8]) -> Result<Value, Status> {
+pub fn read(kind: Patch, text: &[u8], validation: FieldValidation) -> Result<Value, Status> {
     let unreadable =
         |error: &dyn std::fmt::Display| Status::bad_request(format!("error decoding patch: {error}"));
     match kind {
-        Patch::Apply => serde_saphyr::from_slice(text).map_err(|error| unreadable(&error)),
+        Patch::Apply => decode::apply_body(text, validation),
         Patch::Json | Patch::Merge | Patch::Strategic => {
             serde_json::from_slice(text).map_err(|error| unreadable(&error))
         }
@@ -82,26 +82,21 @@ fn decide(
         // Server-side apply makes what is not there.
         return match kind {
             Patch::Apply if call.info.subresource.is_empty() => {
-                create::decide(call, snapshot, &applied(call, None, patch, validation)?)
+                create::decide(call, snapshot, &applied(call, None, patch)?)
             }
             _ => Err(call.not_found()),
         };
     };
     if kind == Patch::Apply {
-        return update::settle(call, snapshot, &before, applied(call, Some(&before), patch, validation)?);
+        return update::settle(call, snapshot, &before, applied(call, Some(&before), patch)?);
     }
     let after = decode::patched(patched(call, kind, &before, patch)?, &call.resource, validation)?.object;
     update::change(call, snapshot, &before, after)
 }
 
 /// The object after server-side apply, which is told apart by who applies.
-fn applied(
-    call: &Call,
-    before: Option<&Value>,
-    wanted: &Value,
-    validation: FieldValidation,
-) -> Result<Value, Status> {
-    let wanted = decode::patched(wanted.clone(), &call.resource, validation)?.object;
+fn applied(call: &Call, before: Option<&Value>, wanted: &Value) -> Result<Value, Status> {
+    let wanted = decode::applied(wanted.clone(), &call.resource)?;
     let applying = Applying {
         manager: call.query.get("fieldManager").unwrap_or_default(),
         force: call.query.flag("force"),

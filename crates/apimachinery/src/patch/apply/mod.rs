@@ -11,6 +11,7 @@ mod last_applied;
 mod managers;
 mod merge;
 mod shape;
+pub(crate) mod undeclared;
 mod walk;
 
 use jiff::Timestamp;
