@@ -10,6 +10,7 @@ pub(crate) const CANARY: &str = "canary-4f1d0c2b9a";
 
 pub(crate) const STEPS: &[Step] = &[
     ("the_node_is_ready", the_node_is_ready),
+    ("a_second_start_is_harmless_and_of_another_cluster_is_refused", starts_beside_it),
     ("a_deployment_rolls_out", a_deployment_rolls_out),
     ("the_service_answers_on_its_cluster_ip_and_node_port", the_service_answers),
     ("a_pod_reaches_the_service_by_its_name", a_pod_reaches_the_service_by_name),
@@ -34,6 +35,16 @@ pub(crate) const STEPS: &[Step] = &[
 fn the_node_is_ready(cluster: &Cluster) {
     let nodes = cluster.run("kubectl get nodes --no-headers");
     assert!(nodes.contains("e2e") && nodes.contains(" Ready "), "{nodes}");
+}
+
+/// What `make up` looks at first.
+fn starts_beside_it(cluster: &Cluster) {
+    let server = cluster.run("kubectl config view -o 'jsonpath={.clusters[0].cluster.server}'");
+    let (_, port) = server.trim().rsplit_once(':').expect("a server has a port");
+    let preflight = |data: &str| format!("RUTTER_PORT={port} DATA={data} scripts/preflight 2>&1");
+    assert_eq!(cluster.run(&preflight(&cluster.data().display().to_string())), "");
+    let other = cluster.refused(&preflight("/nowhere"));
+    assert!(other.contains(&format!("port {port} is in use")), "{other}");
 }
 
 fn a_deployment_rolls_out(cluster: &Cluster) {
