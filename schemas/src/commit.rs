@@ -57,6 +57,18 @@ pub struct Count {
     pub max: Option<u64>,
 }
 
+impl Count {
+    /// The counter of an object, by its uid, for what it counts. A counter ends with the object that it belongs to.
+    pub fn name_of(uid: &str, what: &str) -> String {
+        format!("{uid}/{what}")
+    }
+
+    /// The object that a counter belongs to, and what it counts.
+    pub fn parts_of(name: &str) -> Option<(&str, &str)> {
+        name.split_once('/')
+    }
+}
+
 /// All of a commit but its events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitHeader {
@@ -119,6 +131,7 @@ impl Commit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteHead {
     pub key: Key,
+    pub uid: String,
     pub op: Op,
     pub expect: Expect,
     pub touches: Vec<Scope>,
@@ -197,7 +210,7 @@ impl Skim<'_> {
         }
         check(self.state.get().len(), limits::OBJECT, "an object's size in bytes")?;
         let yields_space = self.op == Op::Delete || self.event_type.ends_with("StatusChanged");
-        Ok(WriteHead { key, op: self.op, expect, touches: self.touches, yields_space })
+        Ok(WriteHead { key, uid: self.object.uid, op: self.op, expect, touches: self.touches, yields_space })
     }
 }
 

@@ -40,6 +40,11 @@ impl Scope {
     pub fn ns_life(name: &str) -> Scope {
         Scope(format!("ns:{name}:life"))
     }
+
+    /// What a namespace's new objects are counted against, and up to where: touched by its ResourceQuotas.
+    pub fn ns_quota(name: &str) -> Scope {
+        Scope(format!("ns:{name}:quota"))
+    }
 }
 
 impl fmt::Display for Scope {

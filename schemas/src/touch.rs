@@ -17,6 +17,7 @@ pub fn touches(before: Option<&Value>, after: Option<&Value>, object: &ObjectRef
         ("", "pods") => pod(before, after, &mut touched),
         ("", "nodes") => node(before, after, object, &mut touched),
         ("", "namespaces") => namespace(before, after, object, &mut touched),
+        ("", "resourcequotas") => quota(before, after, object, &mut touched),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition(before, after, &mut touched),
         _ => {}
     }
@@ -96,6 +97,17 @@ fn namespace(
     let was_marked = text(before, "/metadata/deletionTimestamp").is_some();
     if after.is_none() || (marked && !was_marked) {
         touched.insert(Scope::ns_life(&object.name));
+    }
+}
+
+/// Whoever creates something counts it against what a quota asks for and up to what it has admitted; what is used says
+/// the counters.
+fn quota(before: Option<&Value>, after: Option<&Value>, object: &ObjectRef, touched: &mut BTreeSet<Scope>) {
+    let changed = |path: &str| {
+        before.and_then(|quota| quota.pointer(path)) != after.and_then(|quota| quota.pointer(path))
+    };
+    if before.is_none() || after.is_none() || changed("/spec") || changed("/status/hard") {
+        touched.insert(Scope::ns_quota(&object.namespace));
     }
 }
 
@@ -211,6 +223,16 @@ mod tests {
         };
         assert_eq!(touched(&named(""), &named("a")), ["crd:g:names"]);
         assert_eq!(touched(&named("a"), &named("a")), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_quota_asks_for_is_a_premise_and_what_is_used_is_not() {
+        let hard = |spec: &str, status: &str, used: &str| json!({"spec": {"hard": {"pods": spec}}, "status": {"hard": {"pods": status}, "used": {"pods": used}}});
+        check("resourcequotas", Value::Null, hard("1", "1", "0"), &["ns::quota"]);
+        check("resourcequotas", hard("1", "1", "0"), hard("1", "1", "1"), &[]);
+        check("resourcequotas", hard("1", "1", "0"), hard("2", "1", "0"), &["ns::quota"]);
+        check("resourcequotas", hard("2", "1", "0"), hard("2", "2", "0"), &["ns::quota"]);
+        check("resourcequotas", hard("1", "1", "0"), Value::Null, &["ns::quota", "owner:u"]);
     }
 
     #[test]

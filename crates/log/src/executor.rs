@@ -14,7 +14,7 @@
 //!      ▲                 │  ▲  │                                                ▲
 //!      │                 │  └──┘ no answer, busy: the same again                │
 //!      │ the view has it ▼                                                      │
-//!   Behind ◀──────── rejected: stale, touched ──── conflict, exhausted, full ───┘
+//!   Behind ◀──────── rejected: stale, touched, exhausted ──── conflict, full ───┘
 //! ```
 //! Who doesn't need its write in the view ([`Executor::unseen`]) ends where it would begin to settle.
 
@@ -94,7 +94,7 @@ pub enum Failure {
     Conflict { key: Key, actual: Option<Revision> },
     /// Others were quicker each time.
     Contended { attempts: u32, last: Rejection },
-    /// The ledger refused for a reason that a new decision doesn't change: a quota, a size, a full disk, bad bytes.
+    /// The ledger refused for a reason that a new decision doesn't change: a size, a full disk, bad bytes.
     Refused(Rejection),
     /// The deadline passed before anything was sent: nothing was recorded.
     TimedOut,
@@ -255,9 +255,9 @@ impl Executor {
             Rejection::Stale { actual, .. } => *actual,
             Rejection::Touched { actual, .. } => Some(*actual),
             Rejection::TooOld { floor } => Some(*floor),
-            Rejection::WrongIncarnation { .. } => None,
-            Rejection::Exhausted { .. }
-            | Rejection::TooLarge { .. }
+            // A view that has what the ledger had shows what is left, and whoever decides on it says so better.
+            Rejection::WrongIncarnation { .. } | Rejection::Exhausted { .. } => None,
+            Rejection::TooLarge { .. }
             | Rejection::StorageFull { .. }
             | Rejection::Busy
             | Rejection::Malformed { .. } => {

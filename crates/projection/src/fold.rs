@@ -9,6 +9,7 @@ use rutter_schemas::{Event, Frame, Key, Op, Recorded, Revision};
 use crate::projection::Change;
 use crate::tables::changes::{self, ChangeRow};
 use crate::tables::commits::{self, CommitRow};
+use crate::tables::counters::{Counted, Counters};
 use crate::tables::ended::Ended;
 use crate::tables::{Table, index, rows, state, versions};
 use crate::{Cursor, Error, Record};
@@ -61,6 +62,7 @@ impl Rows {
 pub(crate) struct Fold {
     pub(crate) rows: Rows,
     pub(crate) past: Vec<Write>,
+    pub(crate) counted: Counted,
     /// What it holds, about; in bytes.
     pub(crate) bytes: usize,
     pub(crate) events: u64,
@@ -70,12 +72,13 @@ pub(crate) struct Fold {
 pub(crate) type Read<'a> = &'a dyn Fn(&[u8]) -> Result<Option<Record>, Error>;
 
 impl Fold {
-    /// Takes a frame in, and tells each event to `each`.
+    /// Takes a frame in, and tells each event to `each`. `counters` are those before the fold.
     pub(crate) fn take(
         &mut self,
         sequence: u64,
         frame: &Frame,
         read: Read<'_>,
+        counters: &Counters,
         mut each: impl FnMut(&Recorded, Revision, &Event, Folded),
     ) -> Result<(), Error> {
         for commit in &frame.commits {
@@ -83,6 +86,7 @@ impl Fold {
                 let folded = self.event(revision, event, read)?;
                 each(commit, revision, event, folded);
             }
+            self.counted.take(counters, commit);
             let row = CommitRow::of(sequence, &frame.header, commit);
             self.past.push(Write::put(Table::Commits, commits::key(commit.last()), row.encode()));
         }
@@ -145,8 +149,9 @@ impl Folded {
 }
 
 /// All writes, each key once, in no order; the cursor among them.
-pub(crate) fn writes(rows: &Rows, past: Vec<Write>, cursor: &Cursor) -> Vec<Write> {
+pub(crate) fn writes(rows: &Rows, past: Vec<Write>, counted: &Counted, cursor: &Cursor) -> Vec<Write> {
     let mut writes = past;
+    writes.extend(counted.writes());
     for (row, slot) in &rows.0 {
         write_index(&mut writes, row, slot);
         write_row(&mut writes, row, slot);

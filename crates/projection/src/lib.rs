@@ -1,7 +1,7 @@
 //! A projection of the log in RocksDB: what the API serves, and (with history) every version of every object.
 //!
 //! What it keeps true:
-//! - One frame is one write: rows, index entries, past versions, changes, commits and the cursor become visible
+//! - One frame is one write: rows, index entries, past versions, changes, commits, counters and the cursor become visible
 //!   together or not at all, so a crash replays from the cursor and a reader never sees half a commit.
 //! - A projection holds nothing that the log doesn't: deleting its directory and replaying makes the same bytes
 //!   ([`Projection::digest`]), whether frame by frame or by the [`Loader`].

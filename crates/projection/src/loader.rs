@@ -15,6 +15,7 @@ use rutter_schemas::{Frame, Hash};
 use crate::fold::{self, Fold, Rows, Write};
 use crate::projection::Writer;
 use crate::store::Store;
+use crate::tables::counters::Counted;
 use crate::tables::{Table, state};
 use crate::{Cursor, Error, Projection, Record, codec};
 
@@ -63,7 +64,7 @@ impl Loader {
             Some(record) => Ok(record),
             None => read(store, row),
         };
-        self.fold.take(sequence, frame, &read, |_, _, _, _| {})?;
+        self.fold.take(sequence, frame, &read, &self.writer.counters, |_, _, _, _| {})?;
         self.writer.cursor = Cursor::after(sequence, frame, hash);
         if self.fold.bytes >= self.stretch_bytes { self.add_stretch() } else { Ok(()) }
     }
@@ -83,9 +84,10 @@ impl Loader {
         self.await_added()?;
         let fold = std::mem::take(&mut self.fold);
         self.writer.floor.kept += fold.events;
+        fold.counted.settle(&mut self.writer.counters);
         let rows = Arc::new(fold.rows);
         let (store, writer, known) = (self.projection.store.clone(), self.writer.clone(), Arc::clone(&rows));
-        let thread = thread::spawn(move || add(&store, &writer, &known, fold.past));
+        let thread = thread::spawn(move || add(&store, &writer, &known, fold.past, &fold.counted));
         self.adding = Some(Adding { rows, thread });
         Ok(())
     }
@@ -104,8 +106,14 @@ fn read(store: &Store, row: &[u8]) -> Result<Option<Record>, Error> {
     Record::decode_header(&value).map(Some).ok_or_else(|| Table::Rows.damaged(row))
 }
 
-fn add(store: &Store, writer: &Writer, rows: &Rows, past: Vec<Write>) -> Result<(), Error> {
-    let (mut small, large) = split(fold::writes(rows, past, &writer.cursor));
+fn add(
+    store: &Store,
+    writer: &Writer,
+    rows: &Rows,
+    past: Vec<Write>,
+    counted: &Counted,
+) -> Result<(), Error> {
+    let (mut small, large) = split(fold::writes(rows, past, counted, &writer.cursor));
     for (table, writes) in large {
         add_file(store, table, writes)?;
     }
@@ -141,7 +149,7 @@ fn split(writes: Vec<Write>) -> (Vec<Write>, BTreeMap<Table, Vec<Write>>) {
     let (mut small, mut large) = (Vec::new(), BTreeMap::<Table, Vec<Write>>::new());
     for write in writes {
         match write.table {
-            Table::State => small.push(write),
+            Table::State | Table::Counters => small.push(write),
             table => large.entry(table).or_default().push(write),
         }
     }

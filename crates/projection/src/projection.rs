@@ -10,6 +10,7 @@ use crate::fold::{self, Fold, Write};
 use crate::snapshot::Snapshot;
 use crate::store::{Store, path_in};
 use crate::tables::Table;
+use crate::tables::counters::{self, Counters};
 use crate::tables::state::{self, Floor};
 use crate::{Cursor, Error, Loader, OpenError, Options, Record, prune};
 
@@ -44,6 +45,7 @@ pub struct Projection {
 pub(crate) struct Writer {
     pub(crate) cursor: Cursor,
     pub(crate) floor: Floor,
+    pub(crate) counters: Counters,
 }
 
 impl Projection {
@@ -84,6 +86,13 @@ impl Projection {
         }
     }
 
+    /// Whether `dir` holds a projection of another layout and none of ours: what is opened there begins anew.
+    pub fn is_of_another_layout(dir: &Path) -> bool {
+        let is_layout = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("layout-");
+        let mut found = fs::read_dir(dir).into_iter().flatten().flatten();
+        !path_in(dir).exists() && found.any(|entry| is_layout(&entry))
+    }
+
     /// Removes the directories of other layouts, once this one has caught up. How many there were.
     pub fn remove_other_layouts(dir: &Path) -> std::io::Result<usize> {
         let mut removed = 0;
@@ -113,21 +122,22 @@ impl Projection {
         writer.cursor.follow(sequence, frame)?;
         let mut fold = Fold::default();
         let mut changes = Vec::with_capacity(frame.header.events as usize);
-        fold.take(sequence, frame, &|row| self.row(row), |commit, revision, event, folded| {
+        let read = |row: &[u8]| self.row(row);
+        fold.take(sequence, frame, &read, &writer.counters, |commit, revision, event, folded| {
             changes.push(folded.change(commit, revision, event));
         })?;
-        let mut next = Writer { cursor: Cursor::after(sequence, frame, hash), floor: writer.floor };
-        next.floor.kept += u64::from(frame.header.events);
-        let mut writes = fold::writes(&fold.rows, fold.past, &next.cursor);
-        writes.push(Write::put(Table::State, state::FLOOR, crate::codec::encode(&next.floor)));
+        let (cursor, mut floor) = (Cursor::after(sequence, frame, hash), writer.floor);
+        floor.kept += u64::from(frame.header.events);
+        let mut writes = fold::writes(&fold.rows, fold.past, &fold.counted, &cursor);
+        writes.push(Write::put(Table::State, state::FLOOR, crate::codec::encode(&floor)));
         if !self.options.history {
-            let (floor, forgotten) =
-                prune::prune(&self.store, &self.options.retention, next.floor, &next.cursor.at)?;
-            next.floor = floor;
+            let (above, forgotten) = prune::prune(&self.store, &self.options.retention, floor, &cursor.at)?;
+            floor = above;
             writes.extend(forgotten);
         }
         self.write(writes)?;
-        *writer = next;
+        (writer.cursor, writer.floor) = (cursor, floor);
+        fold.counted.settle(&mut writer.counters);
         Ok(changes)
     }
 
@@ -184,6 +194,7 @@ impl Writer {
         if let Some(bytes) = store.get(Table::State, state::FLOOR)? {
             writer.floor = state::decode(&bytes).ok_or_else(|| Table::State.damaged(state::FLOOR))?;
         }
+        writer.counters = counters::read(store)?;
         Ok(writer)
     }
 }

@@ -159,7 +159,9 @@ fn table_options(table: Table, cache: &Cache) -> rocksdb::Options {
             options.set_bottommost_compression_type(DBCompressionType::Zstd);
             blocks.set_block_size(32 << 10);
         }
-        Table::Changes | Table::Commits | Table::Ended | Table::State => blocks.set_block_size(16 << 10),
+        Table::Changes | Table::Commits | Table::Ended | Table::State | Table::Counters => {
+            blocks.set_block_size(16 << 10);
+        }
     }
     options.set_block_based_table_factory(&blocks);
     options

@@ -259,12 +259,47 @@ fn without_history_the_past_is_bounded_in_number_too() {
 }
 
 #[test]
+fn counters_are_as_the_commits_up_to_a_revision_made_them() {
+    let dir = TempDir::new().unwrap();
+    let mut log = Log::new();
+    log.counting("uid-q/pods", 2).commit(&[put(pod("q"))]);
+    log.counting("uid-q/pods", 3).counting("uid-q/cpu", -1).commit(&[put(pod("a"))]);
+    let projection = fed(&dir, Options::default(), &log);
+    let then = projection.snapshot().unwrap();
+    log.counting("uid-q/cpu", 1).counting("uid-r/cpu", 7).commit(&[put(pod("b"))]);
+    feed(&projection, &log);
+
+    let all = |snapshot: &rutter_projection::Snapshot| snapshot.counters().unwrap();
+    assert_eq!(all(&then), [("uid-q/cpu".into(), -1), ("uid-q/pods".into(), 5)]);
+    let now = projection.snapshot().unwrap();
+    assert_eq!(all(&now), [("uid-q/pods".into(), 5), ("uid-r/cpu".into(), 7)]);
+    assert_eq!(now.counter("uid-q/pods").unwrap(), 5);
+    assert_eq!(now.counter("uid-q/cpu").unwrap(), 0);
+
+    drop((now, then, projection));
+    let again = Projection::open(dir.path(), Options::default()).unwrap();
+    log.counting("uid-q/pods", 1).commit(&[put(pod("c"))]);
+    feed(&again, &log);
+    assert_eq!(again.snapshot().unwrap().counter("uid-q/pods").unwrap(), 6);
+}
+
+#[test]
+fn counters_end_with_the_object_that_they_belong_to() {
+    let dir = TempDir::new().unwrap();
+    let mut log = Log::new();
+    log.counting("uid-q/pods", 2).counting("uid-qq/pods", 3).commit(&[put(pod("q"))]);
+    log.counting("uid-q/cpu", 4).commit(&[delete("q")]);
+    let snapshot = fed(&dir, Options::default(), &log).snapshot().unwrap();
+    assert_eq!(snapshot.counters().unwrap(), [("uid-qq/pods".into(), 3)]);
+}
+
+#[test]
 fn a_damaged_directory_is_said_and_made_anew() {
     let dir = TempDir::new().unwrap();
     let mut log = Log::new();
     log.commit(&[put(pod("a"))]);
     drop(fed(&dir, Options::default(), &log));
-    fs::write(dir.path().join("layout-1/CURRENT"), "nonsense").unwrap();
+    fs::write(dir.path().join("layout-2/CURRENT"), "nonsense").unwrap();
 
     let error = Projection::open(dir.path(), Options::default()).err().unwrap();
     assert!(matches!(error, OpenError::Corrupt { .. }) && error.is_rebuildable(), "{error}");
@@ -283,7 +318,7 @@ fn a_missing_table_file_is_damage() {
     let mut loader = Projection::open(dir.path(), Options::default()).unwrap().load().unwrap();
     loader.apply(1, &log.frames[0].0, log.frames[0].1).unwrap();
     drop(loader.finish().unwrap());
-    for file in fs::read_dir(dir.path().join("layout-1")).unwrap() {
+    for file in fs::read_dir(dir.path().join("layout-2")).unwrap() {
         let path = file.unwrap().path();
         if path.extension().is_some_and(|ext| ext == "sst") {
             fs::remove_file(path).unwrap();
@@ -305,10 +340,11 @@ fn a_held_directory_is_not_thrown_away() {
 fn another_layout_stays_beside_until_ours_is_ready() {
     let dir = TempDir::new().unwrap();
     fs::create_dir(dir.path().join("layout-0")).unwrap();
+    assert!(Projection::is_of_another_layout(dir.path()));
     let mut log = Log::new();
     log.commit(&[put(pod("a"))]);
     let projection = fed(&dir, Options::default(), &log);
-    assert!(dir.path().join("layout-0").exists());
+    assert!(dir.path().join("layout-0").exists() && !Projection::is_of_another_layout(dir.path()));
     assert_eq!(Projection::remove_other_layouts(dir.path()).unwrap(), 1);
     assert!(!dir.path().join("layout-0").exists());
     assert_eq!(names(&projection, &ListQuery::of("", "pods")), ["a"]);

@@ -21,20 +21,30 @@ struct Wish {
     new_frame: bool,
     new_commit: bool,
     pause_s: i64,
+    count: i64,
 }
 
 fn wishes() -> impl Strategy<Value = Vec<Wish>> {
-    let wish =
-        (0u8..6, prop::bool::weighted(0.25), 0u8..3, 0u8..3, any::<bool>(), any::<bool>(), 0i64..2_000)
-            .prop_map(|(name, delete, label, node, new_frame, new_commit, pause_s)| Wish {
-                name,
-                delete,
-                label,
-                node,
-                new_frame,
-                new_commit,
-                pause_s,
-            });
+    let wish = (
+        0u8..6,
+        prop::bool::weighted(0.25),
+        0u8..3,
+        0u8..3,
+        any::<bool>(),
+        any::<bool>(),
+        0i64..2_000,
+        -1i64..2,
+    )
+        .prop_map(|(name, delete, label, node, new_frame, new_commit, pause_s, count)| Wish {
+            name,
+            delete,
+            label,
+            node,
+            new_frame,
+            new_commit,
+            pause_s,
+            count,
+        });
     prop::collection::vec(wish, 1..40)
 }
 
@@ -52,6 +62,9 @@ fn play(wishes: &[Wish]) -> (Log, BTreeMap<Revision, BTreeMap<Key, Revision>>) {
             continue;
         }
         revision = revision.next();
+        if wish.count != 0 {
+            log.counting(&format!("uid-p{}/v{}", wish.name, wish.label), wish.count);
+        }
         if wish.delete {
             model.remove(&key);
             commit.push(Act::Delete(key));
@@ -141,6 +154,7 @@ fn a_flipped_byte_is_told_by_the_digest() {
         new_frame: true,
         new_commit: true,
         pause_s: 0,
+        count: 0,
     }));
     let mut other = Log::new();
     for (frame, hash) in &log.frames {
@@ -164,6 +178,7 @@ fn a_known_log_makes_known_bytes() {
     log.commit(&[Act::Put(pod("a").phase("Running")), Act::Put(pod("b"))])
         .commit(&[Act::Delete(pod("a").key)])
         .make_anew();
+    log.counting("uid-b/pods", 3).commit(&[Act::Put(pod("c"))]);
     let dir = TempDir::new().unwrap();
     let digest = step_by_step(&dir, Options::with_history(), &log).digest().unwrap();
     let lines: Vec<_> = digest
@@ -172,13 +187,14 @@ fn a_known_log_makes_known_bytes() {
         .map(|t| format!("{:9} {} {}\n", t.table.name(), t.rows, &t.hash.to_string()[..16]))
         .collect();
     expect_test::expect![[r#"
-        rows      1 161e3df0824d9ea4
+        rows      2 4f9fd63188d18d68
         index     0 e3b0c44298fc1c14
-        versions  4 dc86d23f59325f1c
-        changes   4 e7d8285c63517ced
-        commits   3 d1acfe6e6a752b31
+        versions  5 9f8cd2bd6f678acd
+        changes   5 7134fa43844d4612
+        commits   4 ff247a62daa1f88c
         ended     1 2b911e7b1a7f8c0c
-        state     4 a6531e6afe1849f1
+        state     4 4533c675a27cdae2
+        counters  1 0063091c0307a8a5
     "#]]
     .assert_eq(&lines.concat());
 }

@@ -14,6 +14,9 @@ impl Failure {
     /// be tried again; a quota is forbidden (403), as upstream's admission says it.
     pub fn status(&self, resource: Subject<'_>, name: &str) -> Status {
         match self {
+            Failure::Contended { last: full @ Rejection::Exhausted { .. }, .. } => {
+                refused(full, resource, name)
+            }
             Failure::Conflict { .. } | Failure::Contended { .. } => {
                 Status::conflict(resource, name, MODIFIED)
             }

@@ -264,11 +264,23 @@ fn busy_is_no_outcome_and_pauses_grow() {
 
 #[test]
 fn what_a_new_decision_would_not_change_ends_it() {
-    let exhausted = Rejection::Exhausted { counter: "quota:pods".into(), left: 0 };
-    stage(Executor::new).decided().rejected(exhausted).then(&expect![[r#"
+    let large = Rejection::TooLarge { size: 9, limit: 8 };
+    stage(Executor::new).decided().rejected(large).then(&expect![[r#"
         begin → decide, attempt 1
         decided → propose commit 1
-        1 rejected: quota:pods has 0 left → end: Failed(Refused(Exhausted { counter: "quota:pods", left: 0 }))
+        1 rejected: 9 is above the limit of 8 → end: Failed(Refused(TooLarge { size: 9, limit: 8 }))
+    "#]]);
+}
+
+#[test]
+fn a_full_counter_is_decided_on_a_view_that_shows_it() {
+    let exhausted = Rejection::Exhausted { counter: "quota/pods".into(), left: 0 };
+    stage(Executor::new).decided().rejected(exhausted).learned(7).seen(7).then(&expect![[r#"
+        begin → decide, attempt 1
+        decided → propose commit 1
+        1 rejected: quota/pods has 0 left → learn where the ledger stands
+        the ledger stands at r7 → await r7
+        the view has r7 → decide, attempt 2
     "#]]);
 }
 
@@ -349,6 +361,6 @@ fn each_failure_has_a_status() {
     assert_eq!(code(Failure::Refused(Rejection::TooLarge { size: 9, limit: 8 })), 413);
     assert_eq!(code(Failure::Refused(Rejection::StorageFull { reason: "93 %".into() })), 503);
     let exhausted = Rejection::Exhausted { counter: "quota:pods".into(), left: 0 };
-    assert_eq!(code(Failure::Refused(exhausted)), 403);
+    assert_eq!(code(Failure::Contended { attempts: 3, last: exhausted }), 403);
     assert!(Failure::Unknown.status(subject, "web").message.contains("may have been applied"));
 }

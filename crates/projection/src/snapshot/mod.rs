@@ -15,7 +15,7 @@ pub use list::ListQuery;
 pub use past::{EventInfo, Version};
 
 use crate::store::Store;
-use crate::tables::{Table, rows, state};
+use crate::tables::{Table, counters, rows, state};
 use crate::{Cursor, Error, Record};
 use scan::Scan;
 
@@ -77,6 +77,22 @@ impl Snapshot {
 
     pub fn get(&self, key: &Key) -> Result<Option<Record>, Error> {
         self.0.row(&rows::key(key), Record::decode)
+    }
+
+    /// What a counter stands at; what was never added to stands at zero.
+    pub fn counter(&self, name: &str) -> Result<i64, Error> {
+        let Some(value) = self.0.get(Table::Counters, name.as_bytes())? else { return Ok(0) };
+        counters::decode_value(&value).ok_or_else(|| Table::Counters.damaged(name.as_bytes()))
+    }
+
+    /// All counters that don't stand at zero, by name.
+    pub fn counters(&self) -> Result<Vec<(String, i64)>, Error> {
+        let mut rows = self.0.scan(Table::Counters, &[], None);
+        let mut counters = Vec::new();
+        while let Some((key, value)) = rows.next()? {
+            counters.push(counters::decode(key, value).ok_or_else(|| Table::Counters.damaged(key))?);
+        }
+        Ok(counters)
     }
 
     /// Only the bytes to serve, without the facts.

@@ -3,6 +3,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod commits;
+pub(crate) mod counters;
 pub(crate) mod ended;
 pub(crate) mod index;
 pub(crate) mod rows;
@@ -12,7 +13,7 @@ pub(crate) mod versions;
 use crate::Error;
 
 /// The number of this arrangement of tables, keys and values. A directory with another is rebuilt beside.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// A table, which is a column family of RocksDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,10 +32,12 @@ pub enum Table {
     Ended,
     /// Cursor, floor, skipped revisions.
     State,
+    /// Name → value, of the counters that commits add to.
+    Counters,
 }
 
 impl Table {
-    pub const ALL: [Table; 7] = [
+    pub const ALL: [Table; 8] = [
         Table::Rows,
         Table::Index,
         Table::Versions,
@@ -42,6 +45,7 @@ impl Table {
         Table::Commits,
         Table::Ended,
         Table::State,
+        Table::Counters,
     ];
 
     pub fn name(self) -> &'static str {
@@ -53,6 +57,7 @@ impl Table {
             Table::Commits => "commits",
             Table::Ended => "ended",
             Table::State => "state",
+            Table::Counters => "counters",
         }
     }
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use rutter_schemas::{
-    Actor, CommitHeader, Event, Expect, Frame, FrameHeader, Hash, Key, Meta, ObjectRef, Op, Owner, Recorded,
-    Revision, Uuid, state,
+    Actor, CommitHeader, Count, Event, Expect, Frame, FrameHeader, Hash, Key, Meta, ObjectRef, Op, Owner,
+    Recorded, Revision, Uuid, state,
 };
 use serde_json::json;
 
@@ -88,13 +88,29 @@ pub struct Log {
     pub clock_s: i64,
     incarnation: u32,
     skipped: Option<(Revision, Revision)>,
+    /// Of the next commit.
+    counters: Vec<Count>,
     live: BTreeMap<Key, (Revision, Object)>,
 }
 
 impl Log {
     pub fn new() -> Log {
         let (head, live) = (Revision::NONE, BTreeMap::new());
-        Log { frames: Vec::new(), head, clock_s: 0, incarnation: 0, skipped: None, live }
+        Log {
+            frames: Vec::new(),
+            head,
+            clock_s: 0,
+            incarnation: 0,
+            skipped: None,
+            counters: Vec::new(),
+            live,
+        }
+    }
+
+    /// The next commit adds to a counter.
+    pub fn counting(&mut self, name: &str, delta: i64) -> &mut Log {
+        self.counters.push(Count { name: name.into(), delta, max: None });
+        self
     }
 
     /// A frame of one commit.
@@ -150,7 +166,7 @@ impl Log {
             writer: "test/1".into(),
             expects: events.iter().map(|event| Expect::from(event.prior.0)).collect(),
             guards: vec![],
-            counters: vec![],
+            counters: std::mem::take(&mut self.counters),
         };
         Recorded { header, first, events }
     }

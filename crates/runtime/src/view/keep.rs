@@ -82,9 +82,14 @@ async fn follow(
     view.0.revision.send_replace(projection.cursor().revision);
     view.0.projection.store(Some(Arc::new(projection)));
     let mut target = wait_last(stream).await;
+    let mut swept = false;
     loop {
         let done = follower.cursor().sequence;
         tell_progress(view, done, target);
+        if !swept && done >= target {
+            swept = true;
+            sweep(options);
+        }
         let news = tokio::select! {
             delivery = frames.next() => News::Delivered(delivery),
             Some(fed) = feed.recv() => News::Fed(fed),
@@ -120,6 +125,15 @@ async fn follow(
                 }
             }
         }
+    }
+}
+
+/// Now that ours has caught up, nobody needs what an earlier program kept in another layout.
+fn sweep(options: &ViewOptions) {
+    match Projection::remove_other_layouts(&options.dir) {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "removed projections of other layouts"),
+        Err(error) => tracing::warn!(%error, "projections of other layouts can't be removed"),
     }
 }
 

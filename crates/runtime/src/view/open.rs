@@ -20,6 +20,9 @@ pub(super) enum Standing {
 
 /// Opens the projection; one that can't be used but can be made anew is emptied, and that is said.
 pub(super) fn open(options: &ViewOptions) -> Result<Projection, ViewError> {
+    if Projection::is_of_another_layout(&options.dir) {
+        tracing::warn!("the kept projection is of another layout: making it anew from the log");
+    }
     let (projection, discarded) = Projection::open_or_discard(&options.dir, options.projection)?;
     if let Some(why) = discarded {
         let source = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();

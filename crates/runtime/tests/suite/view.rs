@@ -153,6 +153,25 @@ async fn a_damaged_directory_is_rebuilt_from_the_log() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projection_of_another_layout_is_made_anew_and_goes_once_ours_has_caught_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let mut scribe = Scribe::new(stream(&server).await);
+    scribe.write("one").await;
+    let (home, old) = (dir.path().join("view"), dir.path().join("view/layout-1"));
+    std::fs::create_dir_all(&old).unwrap();
+    let mut shutdown = Shutdown::new();
+    let view = start(&scribe.stream, &home, &shutdown.stage("view")).await;
+    view.ready().await.unwrap();
+    assert!(has(&view, "one"));
+    while old.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    shutdown.finish().await;
+    server.stop().await;
+}
+
 /// Overwrites RocksDB's manifests.
 fn spoil(dir: &Path) {
     let mut spoilt = 0;

@@ -37,6 +37,14 @@ pub(crate) struct Applied {
     changes: Vec<Change>,
 }
 
+/// What matters of one event.
+struct Write<'a> {
+    key: KeyHash,
+    uid: &'a str,
+    op: Op,
+    touches: &'a [Scope],
+}
+
 #[derive(Clone, Debug)]
 enum Change {
     Key { key: KeyHash, before: Option<Revision>, after: Option<Revision> },
@@ -49,7 +57,12 @@ impl State {
     /// `keys` are the hashes of its writes' keys.
     pub(crate) fn accept(&mut self, proposal: &Proposal, keys: &[KeyHash]) -> Applied {
         let writes = proposal.writes.iter().zip(keys);
-        let writes = writes.map(|(write, key)| (*key, write.op, &write.touches[..]));
+        let writes = writes.map(|(write, key)| Write {
+            key: *key,
+            uid: &write.uid,
+            op: write.op,
+            touches: &write.touches,
+        });
         self.apply(proposal.header.id, writes, &proposal.header.counters, NOT_RECORDED)
     }
 
@@ -66,7 +79,12 @@ impl State {
         self.last = Revision(frame.header.first.0 - 1);
         for commit in &frame.commits {
             let writes = commit.events.iter();
-            let writes = writes.map(|event| (event.object.key().hash(), event.op, &event.touches[..]));
+            let writes = writes.map(|event| Write {
+                key: event.object.key().hash(),
+                uid: &event.object.uid,
+                op: event.op,
+                touches: &event.touches,
+            });
             self.apply(commit.header.id, writes, &commit.header.counters, at_seconds);
         }
     }
@@ -74,19 +92,19 @@ impl State {
     fn apply<'a>(
         &mut self,
         id: Uuid,
-        writes: impl Iterator<Item = (KeyHash, Op, &'a [Scope])>,
+        writes: impl Iterator<Item = Write<'a>>,
         counters: &[Count],
         at_seconds: u32,
     ) -> Applied {
         let first = self.last.next();
         let mut changes = Vec::new();
-        for (key, op, touches) in writes {
-            self.last = self.last.next();
-            self.write(key, op, touches, &mut changes);
-        }
         for count in counters {
             self.count(&count.name, count.delta);
             changes.push(Change::Count(count.clone()));
+        }
+        for write in writes {
+            self.last = self.last.next();
+            self.write(&write, &mut changes);
         }
         let events = u32::try_from(self.last.0 + 1 - first.0).expect("a commit has at most 1,000 events");
         let entry = Entry { id, first, events, at_seconds };
@@ -95,13 +113,29 @@ impl State {
         Applied { entry, marks, changes }
     }
 
-    fn write(&mut self, key: KeyHash, op: Op, touches: &[Scope], changes: &mut Vec<Change>) {
+    fn write(&mut self, write: &Write<'_>, changes: &mut Vec<Change>) {
+        let Write { key, uid, op, touches } = *write;
         let revision = self.last;
         let after = (op != Op::Delete).then_some(revision);
         changes.push(Change::Key { key, before: self.index.set(key, after), after });
         let deleted = (op == Op::Delete).then_some(key);
         for mark in touches.iter().map(scope_hash).chain(deleted) {
             changes.push(Change::Mark { mark, before: self.marks.set(mark, revision), after: revision });
+        }
+        if op == Op::Delete {
+            self.end_counters_of(uid, changes);
+        }
+    }
+
+    /// Counters end with the object that they belong to.
+    fn end_counters_of(&mut self, uid: &str, changes: &mut Vec<Change>) {
+        let first = Count::name_of(uid, "");
+        let of_it = self.counters.range(first.clone()..).take_while(|(name, _)| name.starts_with(&first));
+        let ended: Vec<Count> =
+            of_it.map(|(name, value)| Count { name: name.clone(), delta: -value, max: None }).collect();
+        for count in ended {
+            self.count(&count.name, count.delta);
+            changes.push(Change::Count(count));
         }
     }
 

@@ -109,6 +109,27 @@ fn counters_commute_up_to_their_maximum_and_a_rejected_commit_counts_nothing() {
 }
 
 #[test]
+fn a_counter_ends_with_the_object_that_it_belongs_to() {
+    active()
+        .propose_all(&[
+            commit("A").create("q").counting("q/pods", 2, 3),
+            commit("too many").create("b").counting("q/pods", 2, 3),
+            commit("gone").base(1).delete("q", 1).counting("q/pods", 1, 3),
+            commit("B").base(2).create("b").counting("q/pods", 3, 3),
+        ])
+        .ack()
+        .then(&expect![[r#"
+            A, too many, gone, B proposed
+              append frame 2 of epoch 1: r1..r3
+            acknowledged
+              A: committed r1..r1
+              gone: committed r2..r2
+              B: committed r3..r3
+              too many: rejected: q/pods has 1 left
+        "#]]);
+}
+
+#[test]
 fn a_commit_sent_twice_is_recorded_once() {
     active()
         .propose_all(&[commit("A").create("a"), commit("A").create("a")])

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rutter_log::{Followed, Follower};
-use rutter_schemas::{Expect, Key, Op, Recorded, Rejection, Revision, Scope, Uuid};
+use rutter_schemas::{Count, Expect, Key, Op, Recorded, Rejection, Revision, Scope, Uuid};
 
 /// The log's meaning at a commit's end.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +115,13 @@ impl Model {
                 return broken(format!("{scope} was touched at r{touched}, after r{}", header.base));
             }
         }
+        for count in &header.counters {
+            let value = view.counters.entry(count.name.clone()).or_default();
+            *value += count.delta;
+            if count.delta > 0 && count.max.is_some_and(|max| *value > max.cast_signed()) {
+                return broken(format!("{} exceeds its maximum", count.name));
+            }
+        }
         for ((revision, event), expect) in commit.numbered().zip(&header.expects) {
             let key = event.object.key();
             let actual = view.objects.get(&key).copied();
@@ -127,18 +134,13 @@ impl Model {
             }
             if event.op == Op::Delete {
                 view.objects.remove(&key);
+                let own = Count::name_of(&event.object.uid, "");
+                view.counters.retain(|name, _| !name.starts_with(&own));
                 view.deleted.insert(key, revision);
             } else {
                 view.objects.insert(key, revision);
             }
             view.touched.extend(event.touches.iter().map(|scope| (scope.clone(), revision)));
-        }
-        for count in &header.counters {
-            let value = view.counters.entry(count.name.clone()).or_default();
-            *value += count.delta;
-            if count.delta > 0 && count.max.is_some_and(|max| *value > max.cast_signed()) {
-                return broken(format!("{} exceeds its maximum", count.name));
-            }
         }
         if self.recorded.insert(header.id, (commit.first, commit.last())).is_some() {
             return broken("it was recorded before".into());

@@ -25,7 +25,7 @@ impl World {
             draft = draft.guarding(self.dice.pick(&SCOPES));
         }
         if self.dice.one_in(4) {
-            draft = draft.counting("pods", self.dice.pick(&[1, 2, -1]), MAX_COUNT);
+            draft = draft.counting(self.dice.pick(&["pods", "a/n"]), self.dice.pick(&[1, 2, -1]), MAX_COUNT);
         }
         let since = self.model.views.len() - 1;
         self.clients.push(Client { draft, since, outcome: None });
