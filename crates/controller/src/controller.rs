@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 
 use jiff::Timestamp;
 
-use crate::{Fact, Plan, Reads};
+use crate::{Fact, Plan, Reads, Refusal};
 
 /// A controller, as three pure functions. It holds nothing itself: all it knows is in its view.
 ///
@@ -23,6 +23,11 @@ pub trait Controller {
     /// in the snapshot it starts from.
     fn follows(group: &str, resource: &str) -> bool;
 
+    /// Whether what commits count is of interest as well ([`Fact::count`]).
+    fn counts() -> bool {
+        false
+    }
+
     /// Folds a fact into the view. It never fails and reads no clock. Facts of one object come in the order of
     /// their revisions; a snapshot's may come in any order.
     fn apply(view: &mut Self::View, fact: &Fact);
@@ -35,6 +40,13 @@ pub trait Controller {
     /// What to do now, decided from the view alone. Each plan is a commit of its own, whose fate does not bind the
     /// others; almost every controller answers exactly one. A plan without intents says why nothing is done.
     fn reconcile(view: &Self::View, key: &Self::Key, now: Timestamp) -> Vec<Plan>;
+
+    /// The rules (admission, a quota) refused one of a key's plans. Who takes note of that in its view, as of something
+    /// that comes from outside the log, and says itself when to look again, answers so; the others wait for longer and
+    /// longer.
+    fn refused(_view: &mut Self::View, _key: &Self::Key, _refusal: &Refusal, _now: Timestamp) -> bool {
+        false
+    }
 
     /// The counter of rows that reconciling has read.
     fn reads(view: &Self::View) -> &Reads;

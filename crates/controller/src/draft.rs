@@ -108,6 +108,13 @@ impl<'a> Page<'a> {
                 let before = self.standing(desk, key, *expect)?;
                 self.change(desk, before, object.clone(), *subresource)
             }
+            Intent::Restate { key, expect } => {
+                let before = self.standing(desk, key, *expect)?;
+                let resource = desk.resource_of(&before)?;
+                let draft = write::restated(&resource, &before);
+                self.enter(resource, before, Some(draft));
+                Ok(())
+            }
             Intent::Delete { key, expect, uid, grace_seconds, propagation } => {
                 let before = self.standing(desk, key, *expect)?;
                 self.death(desk, before, &options(uid.clone(), *grace_seconds, *propagation))

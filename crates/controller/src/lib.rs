@@ -18,5 +18,5 @@ pub mod reads;
 pub use controller::Controller;
 pub use fact::Fact;
 pub use machine::{Machine, Settled, Ticket, Turn};
-pub use plan::{Intent, Plan, Propagation};
+pub use plan::{Intent, Plan, Propagation, Refusal};
 pub use reads::{Outside, Reads};

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use rutter_schemas::Revision;
 
-use crate::{Controller, Fact, Plan};
+use crate::{Controller, Fact, Plan, Refusal};
 
 /// The first wait after a failure; it doubles with each further one in a row, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: SignedDuration = SignedDuration::from_millis(20);
@@ -104,7 +104,11 @@ impl<C: Controller> Machine<C> {
     /// Applies whole commits, up to the revision `at`: the end of a commit.
     pub fn follow<'a>(&mut self, facts: impl IntoIterator<Item = &'a Fact>, at: Revision) {
         for fact in facts {
-            if !C::follows(&fact.key.group, &fact.key.resource) {
+            let concerns = match fact.count() {
+                Some(_) => C::counts(),
+                None => C::follows(&fact.key.group, &fact.key.resource),
+            };
+            if !concerns {
                 continue;
             }
             for key in C::wakes(&self.view, fact) {
@@ -175,6 +179,16 @@ impl<C: Controller> Machine<C> {
             self.waiting.insert((hold.view_must_have, key));
             self.release();
         }
+    }
+
+    /// Tells that the rules refused one of a turn's plans, and why.
+    pub fn refuse(&mut self, ticket: Ticket, refusal: &Refusal, now: Timestamp) {
+        let Some(key) = self.under_way.get(&ticket).cloned() else { return };
+        let settled = match C::refused(&mut self.view, &key, refusal, now) {
+            true => Settled::Refused(self.at),
+            false => Settled::Failed,
+        };
+        self.settle(ticket, settled, now);
     }
 
     /// When [`Machine::next`] should be asked although nothing happens.

@@ -38,6 +38,8 @@ pub enum Intent {
     Merge { key: Key, expect: Revision, patch: Value, subresource: Option<&'static str> },
     /// The object whole, in the place of the one that stood at `expect`.
     Replace { key: Key, expect: Revision, object: Value, subresource: Option<&'static str> },
+    /// The object as it stood at `expect`, recorded once more: for commits that only count.
+    Restate { key: Key, expect: Revision },
     /// A deletion, which may be graceful or wait for finalizers, as the kind has it.
     Delete {
         key: Key,
@@ -47,6 +49,15 @@ pub enum Intent {
         grace_seconds: Option<i64>,
         propagation: Option<Propagation>,
     },
+}
+
+/// Why the rules would not have a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In the words that a person would get.
+    pub words: String,
+    /// How many of its births, in their order, the rules would have had.
+    pub fitting: usize,
 }
 
 /// What becomes of the dependents of a deleted object.
@@ -99,6 +110,11 @@ impl Plan {
     pub fn merge_status(&mut self, key: Key, expect: Revision, status: Value) {
         let patch = serde_json::json!({ "status": status });
         self.intents.push(Intent::Merge { key, expect, patch, subresource: Some("status") });
+    }
+
+    /// Adds to a counter, without a bound.
+    pub fn count(&mut self, name: String, delta: i64) {
+        self.counters.push(Count { name, delta, max: None });
     }
 
     pub fn delete(&mut self, key: Key, expect: Revision, uid: &str) {

@@ -50,6 +50,7 @@ impl fmt::Display for Intent {
                 write!(f, "= {}{}: ", named(key), part(*subresource))?;
                 changes(f, object)
             }
+            Intent::Restate { key, .. } => write!(f, "~ {}: as it is", named(key)),
             Intent::Delete { key, grace_seconds, propagation, .. } => {
                 write!(f, "- {}", named(key))?;
                 if let Some(seconds) = grace_seconds {
@@ -96,6 +97,7 @@ fn kind_of(resource: &str) -> &str {
         ("namespaces", "Namespace"),
         ("configmaps", "ConfigMap"),
         ("serviceaccounts", "ServiceAccount"),
+        ("resourcequotas", "ResourceQuota"),
     ];
     KINDS.iter().find(|(plural, _)| *plural == resource).map_or(resource, |(_, kind)| kind)
 }

@@ -1,6 +1,8 @@
 //! What every new object has to pass beyond the rules of its own kind, whoever makes it: people through a gateway, or
 //! controllers through the executor of plans. What is here needs no configuration.
 
+mod quota;
+
 use rutter_apimachinery::admission::{limit_range, priority, runtime_class, service_account};
 use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::status::Status;
@@ -8,6 +10,9 @@ use rutter_apimachinery::write::resource_subject;
 use rutter_projection::{Error, ListQuery, Snapshot};
 use rutter_schemas::{Key, Uuid};
 use serde_json::Value;
+
+pub use quota::Shelf;
+pub use rutter_apimachinery::admission::quota::Charges;
 
 /// Completes and checks an object that is about to be born in `namespace`. The order is upstream's
 /// (`pkg/kubeapiserver/options/plugins.go`).
@@ -109,12 +114,16 @@ impl Birth<'_> {
     }
 
     fn all(&self, query: &ListQuery) -> Result<Vec<Value>, Status> {
-        let read = |object: Result<_, Error>| {
-            let object: bytes::Bytes = object.map_err(|error| broken(&error))?;
-            serde_json::from_slice(&object).map_err(|error| broken(&error))
-        };
-        self.snapshot.list_objects(query).map(read).collect()
+        all(self.snapshot, query)
     }
+}
+
+fn all(snapshot: &Snapshot, query: &ListQuery) -> Result<Vec<Value>, Status> {
+    let read = |object: Result<_, Error>| {
+        let object: bytes::Bytes = object.map_err(|error| broken(&error))?;
+        serde_json::from_slice(&object).map_err(|error| broken(&error))
+    };
+    snapshot.list_objects(query).map(read).collect()
 }
 
 fn broken(error: &dyn std::fmt::Display) -> Status {

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rutter_controller::{Controller, Fact, Machine, Settled, Ticket};
+use rutter_controller::{Controller, Fact, Machine, Refusal, Settled, Ticket};
 use rutter_projection::{ListQuery, Snapshot};
-use rutter_schemas::Op;
+use rutter_schemas::{Count, Op};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -26,7 +26,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// The longest sleep when no timer is set.
 const LONG: Duration = Duration::from_secs(3_600);
 
-type Settling = JoinSet<(Ticket, Settled)>;
+type Settling = JoinSet<(Ticket, Settled, Option<Refusal>)>;
 
 /// Runs a controller until `stop`. While `active` is false it follows and proposes nothing.
 ///
@@ -93,12 +93,18 @@ async fn follow<C: Controller>(
         let pause = pause(&machine);
         tokio::select! {
             applied = frames.next() => match applied {
-                Ok(applied) => machine.follow(applied.facts(), applied.revision),
+                Ok(applied) => {
+                    machine.follow(applied.counted().iter().chain(applied.facts()), applied.revision);
+                },
                 Err(end) => return Ok(end),
             },
             Some(settled) = settling.join_next() => {
-                let (ticket, settled) = settled.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()));
-                machine.settle(ticket, settled, Timestamp::now());
+                let (ticket, settled, refused) =
+                    settled.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()));
+                match refused {
+                    Some(refusal) => machine.refuse(ticket, &refusal, Timestamp::now()),
+                    None => machine.settle(ticket, settled, Timestamp::now()),
+                }
             }
             () = outside.next() => outside.tell(&mut machine),
             () = changes(&mut active) => {}
@@ -126,9 +132,9 @@ fn start_turns<C: Controller>(
             let (executor, recorder, ticket) = (executor.clone(), recorder.clone(), turn.ticket);
             settling.spawn(async move {
                 let outcome = executor.execute(C::NAME, &plan).await;
-                let settled = outcome.settled;
+                let told = (ticket, outcome.settled, outcome.refused.clone());
                 recorder.settled(plan, outcome);
-                (ticket, settled)
+                told
             });
         }
     }
@@ -139,9 +145,14 @@ fn pause<C: Controller>(machine: &Machine<C>) -> Duration {
     Duration::try_from(when.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
 }
 
-/// Every object that the controller follows, as of the snapshot.
+/// Every object that the controller follows, and every counter if it does those, as of the snapshot.
 fn facts_of<C: Controller>(executor: &PlanExecutor, snapshot: &Snapshot) -> Result<Vec<Fact>, ViewError> {
     let mut facts = Vec::new();
+    if C::counts() {
+        let counts = snapshot.counters()?.into_iter();
+        let counts = counts.map(|(name, delta)| Count { name, delta, max: None });
+        facts.extend(counts.map(|count| Fact::of_count(snapshot.revision(), &count)));
+    }
     for (group, plural) in served::kinds(&executor.registry().now(), snapshot)? {
         if C::follows(&group, &plural) {
             for entry in snapshot.list(&ListQuery::of(&group, &plural)) {

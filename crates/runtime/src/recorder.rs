@@ -56,9 +56,9 @@ impl Recorder {
             (Settled::Committed(last), _) => {
                 plan.notes.into_iter().for_each(|note| self.tell(note, Some(last)))
             }
-            (_, Some(words)) => {
+            (_, Some(refusal)) => {
                 if let Some(mut note) = plan.if_refused {
-                    note.message = format!("{}{words}", note.message);
+                    note.message = format!("{}{}", note.message, refusal.words);
                     self.tell(note, plan.cause);
                 }
             }

@@ -8,6 +8,7 @@ pub mod namespace;
 use rutter_apimachinery::status::Status;
 use rutter_apimachinery::write::{self, Draft};
 use rutter_projection::Snapshot;
+use rutter_runtime::admission::{Charges, Shelf};
 use rutter_schemas::{Scope, Uuid};
 use serde_json::{Value, json};
 
@@ -22,6 +23,14 @@ pub struct Admitted {
     pub object: Value,
     pub companions: Companions,
     pub guards: Vec<Scope>,
+    pub charges: Charges,
+}
+
+impl Admitted {
+    fn as_asked(object: Value) -> Admitted {
+        let (companions, charges) = (Companions::default(), Charges::default());
+        Admitted { object, companions, guards: Vec::new(), charges }
+    }
 }
 
 /// Writes that belong to another in the same commit: the addresses and ports that a Service takes.
@@ -47,8 +56,7 @@ impl Companions {
 /// # Errors
 /// 404 and 403 for the namespace, 422 for an address or port that can't be had.
 pub fn create(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Admitted, Status> {
-    let mut admitted =
-        Admitted { object: object.clone(), companions: Companions::default(), guards: Vec::new() };
+    let mut admitted = Admitted::as_asked(object.clone());
     if call.resource.namespaced {
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         admitted.guards.push(namespace::admit_create(snapshot, &call.info.namespace, call.subject(), name)?);
@@ -67,6 +75,8 @@ pub fn create(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Admitt
             admitted.companions.0 = defaults::of_namespace(&call.gateway, snapshot, name)?;
         }
     }
+    let (books, namespace) = (Shelf(snapshot), &call.info.namespace);
+    admitted.charges.birth(&books, &call.resource, namespace, &admitted.object)?;
     Ok(admitted)
 }
 
@@ -96,8 +106,10 @@ fn is_namespace(call: &Call) -> bool {
 /// # Errors
 /// As for [`create`], of what is new.
 pub fn update(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) -> Result<Admitted, Status> {
-    let guards = custom::premise(call, snapshot)?.into_iter().collect();
-    let mut admitted = Admitted { object: after, companions: Companions::default(), guards };
+    let mut admitted = Admitted::as_asked(after);
+    admitted.guards.extend(custom::premise(call, snapshot)?);
+    let (books, kind) = (Shelf(snapshot), (&*call.resource, call.info.subresource.as_str()));
+    admitted.charges.change(&books, kind, &call.info.namespace, (before, &admitted.object))?;
     if service::is_service(call) && call.info.subresource.is_empty() {
         let asked = admitted.object.clone();
         admitted.companions.0 = match service::taken(call, snapshot, Some(before), &mut admitted.object) {

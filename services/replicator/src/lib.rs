@@ -8,6 +8,7 @@ mod root;
 use rutter_replicator_core::{
     CustomResources, Defaults, Deployments, Disruption, EndpointSliceMirroring, EndpointSlices, Endpoints,
     EventExpiry, Garbage, NamespaceEnding, NodeLeases, NodeLifecycle, PodGarbage, ReplicaSets,
+    ResourceQuotas,
 };
 use rutter_runtime::controller::{self, Nothing};
 use rutter_runtime::plan::PlanExecutor;
@@ -50,6 +51,7 @@ pub fn start(config: ReplicatorConfig, parts: Parts, stage: &Stage) {
     alone.start::<Garbage>(Nothing);
     alone.start::<NamespaceEnding>(Nothing);
     alone.start::<PodGarbage>(Nothing);
+    alone.start::<ResourceQuotas>(Nothing);
     alone.start::<CustomResources>(Nothing);
     alone.start::<Defaults>(root::Root::new(executor.writer().view.clone(), seal));
     let (silence, leases) = hearing::listen(client, stage);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::pod_sum::{self, Amounts, amounts};
 use crate::json::{default, entries, items, text};
 use crate::kinds::pod_spec::request_what_is_limited;
 use crate::quantity::Quantity;
@@ -139,12 +140,6 @@ pub fn told(faults: &[String]) -> String {
     }
 }
 
-type Amounts<'a> = BTreeMap<&'a str, Quantity>;
-
-fn amounts(list: &Value) -> Amounts<'_> {
-    entries(list).filter_map(|(name, amount)| Some((&**name, Quantity::from_value(amount).ok()?))).collect()
-}
-
 fn bounds(limit: &Value, requests: &Amounts<'_>, limits: &Amounts<'_>, faults: &mut Vec<String>) {
     let kind = text(limit, "type");
     for (name, bound) in amounts(&limit["min"]) {
@@ -211,42 +206,12 @@ fn too_steep(
     (ratio * 1000.0 > bound.millis() as f64).then(|| format!("{words} provided ratio is {ratio:.6}"))
 }
 
-/// What a pod asks for as a whole: the sum of its containers, or more where an init container needs more.
+/// What a pod asks for as a whole, by its containers or by what it says for itself.
 fn whole<'a>(spec: &'a Value, list: &str) -> Amounts<'a> {
-    let mut sum = Amounts::new();
-    for container in items(&spec["containers"]) {
-        add(&mut sum, &amounts(&container["resources"][list]));
-    }
-    let (mut sidecars, mut most) = (Amounts::new(), Amounts::new());
-    for container in items(&spec["initContainers"]) {
-        let mut needs = amounts(&container["resources"][list]);
-        if text(container, "restartPolicy") == "Always" {
-            add(&mut sum, &needs);
-            add(&mut sidecars, &needs);
-            needs = sidecars.clone();
-        } else {
-            add(&mut needs, &sidecars);
-        }
-        raise(&mut most, needs);
-    }
-    raise(&mut sum, most);
+    let mut sum = pod_sum::of_containers(spec, |container| amounts(&container["resources"][list]));
     let own = amounts(&spec["resources"][list]);
     sum.extend(own.into_iter().filter(|(name, _)| POD_LEVEL.contains(name)));
     sum
-}
-
-fn add<'a>(sum: &mut Amounts<'a>, more: &Amounts<'a>) {
-    for (name, amount) in more {
-        let known = sum.entry(name).or_insert(Quantity::ZERO);
-        *known = *known + *amount;
-    }
-}
-
-fn raise<'a>(most: &mut Amounts<'a>, other: Amounts<'a>) {
-    for (name, amount) in other {
-        let known = most.entry(name).or_insert(amount);
-        *known = (*known).max(amount);
-    }
 }
 
 #[cfg(test)]

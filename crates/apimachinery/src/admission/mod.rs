@@ -2,6 +2,8 @@
 //! looks that one up; nothing here does.
 
 pub mod limit_range;
+mod pod_sum;
 pub mod priority;
+pub mod quota;
 pub mod runtime_class;
 pub mod service_account;

@@ -12,7 +12,7 @@ mod objects;
 mod world;
 
 use jiff::{SignedDuration, Timestamp};
-use rutter_schemas::{Key, Revision};
+use rutter_schemas::{Count, Key, Revision};
 
 pub use world::{World, key_of, resource_of};
 
@@ -42,6 +42,13 @@ impl<C: Controller> Given<C> {
         for statement in text.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
             objects::state(&mut self.world, statement, self.now);
         }
+        self.follow();
+        self
+    }
+
+    /// Adds to a counter, in the last commit.
+    pub fn counting(mut self, name: &str, delta: i64) -> Self {
+        self.world.count(&Count { name: name.to_owned(), delta, max: None });
         self.follow();
         self
     }

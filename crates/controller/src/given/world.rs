@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rutter_schemas::{Key, Meta, Op, Owner, Revision};
+use rutter_schemas::{Count, Key, Meta, Op, Owner, Revision};
 use serde_json::{Value, json};
 
 use crate::{Fact, Intent, Plan, Propagation};
@@ -76,12 +76,22 @@ impl World {
                     self.expected(key, *expect, before);
                     self.put_or_end(object.clone());
                 }
+                Intent::Restate { key, expect } => {
+                    let object = self.expected(key, *expect, before);
+                    self.put(object);
+                }
                 Intent::Delete { key, expect, grace_seconds, propagation, .. } => {
                     let object = self.expected(key, *expect, before);
                     self.delete(object, *grace_seconds, *propagation, now);
                 }
             }
         }
+        plan.counters.iter().for_each(|count| self.count(count));
+    }
+
+    /// Adds to a counter, in the last commit.
+    pub fn count(&mut self, count: &Count) {
+        self.facts.push(Fact::of_count(self.revision, count));
     }
 
     /// The object as it stood at `expect`, or as this plan has changed it since.

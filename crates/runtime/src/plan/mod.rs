@@ -13,7 +13,7 @@ use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::status::Status;
 use rutter_apimachinery::write;
 use rutter_controller::draft::{self, Drafted};
-use rutter_controller::{Plan, Settled};
+use rutter_controller::{Plan, Refusal, Settled};
 use rutter_log::executor::{Decision, End, Executor, Failure, Limits};
 use rutter_projection::Snapshot;
 use rutter_schemas::{Actor, Event, Key, Rejection, Revision, Scope, Uuid, state};
@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::admission;
+use crate::admission::{self, Charges, Shelf};
 use crate::executor::{Letterhead, Writer};
 use crate::seal::{SealKey, is_sealed};
 use crate::served::Served;
@@ -67,8 +67,8 @@ pub enum Guards {
 #[derive(Debug)]
 pub struct Outcome {
     pub settled: Settled,
-    /// In which words the rules refused it, if they did.
-    pub refused: Option<String>,
+    /// Why the rules refused it, if they did.
+    pub refused: Option<Refusal>,
 }
 
 /// Why a plan did not become a commit.
@@ -77,8 +77,12 @@ enum PlanError {
     /// An object is not as the plan expects; a view that has this revision shows it.
     #[error("it was decided on what no longer holds, as revision {at} shows")]
     Stale { at: Revision },
-    #[error("{}", .0.message)]
-    Refused(Box<Status>),
+    #[error("{}", .status.message)]
+    Refused {
+        status: Box<Status>,
+        /// How many births came before it.
+        fitting: usize,
+    },
     #[error("{0} is not a resource that is served")]
     Unserved(String),
     #[error(transparent)]
@@ -95,7 +99,17 @@ enum PlanError {
 
 impl From<Status> for PlanError {
     fn from(status: Status) -> PlanError {
-        PlanError::Refused(Box::new(status))
+        PlanError::Refused { status: Box::new(status), fitting: 0 }
+    }
+}
+
+impl PlanError {
+    /// A refusal that came after so many births.
+    fn after(self, births: usize) -> PlanError {
+        match self {
+            PlanError::Refused { status, .. } => PlanError::Refused { status, fitting: births },
+            other => other,
+        }
     }
 }
 
@@ -136,9 +150,9 @@ impl PlanExecutor {
     pub async fn execute(&self, controller: &str, plan: &Plan) -> Outcome {
         match self.carry_out(controller, plan).await {
             Ok(settled) => Outcome { settled, refused: None },
-            Err(PlanError::Refused(status)) => {
-                failed(controller, plan, &status.message);
-                Outcome { settled: Settled::Failed, refused: Some(status.message) }
+            Err(PlanError::Refused { status, fitting }) => {
+                let settled = failed(controller, plan, &status.message);
+                Outcome { settled, refused: Some(Refusal { words: status.message, fitting }) }
             }
             Err(error) => Outcome { settled: failed(controller, plan, &error.to_string()), refused: None },
         }
@@ -188,8 +202,12 @@ impl PlanExecutor {
         snapshot: &Snapshot,
     ) -> Result<Decision, PlanError> {
         let mut guards = plan.guards.clone();
-        let mut desk = Desk { executor: self, snapshot, guards: &mut guards };
-        let drafted = draft::drafts(&mut desk, &plan.intents, controller, Timestamp::now())?;
+        let mut desk =
+            Desk { executor: self, snapshot, guards: &mut guards, charges: Charges::default(), births: 0 };
+        let drafted = draft::drafts(&mut desk, &plan.intents, controller, Timestamp::now());
+        let drafted = drafted.map_err(|error| error.after(desk.births))?;
+        let (counts, premises) = desk.charges.into_parts();
+        guards.extend(premises);
         let mut events: Vec<Event> =
             drafted.into_iter().map(|drafted| self.rest(drafted)).collect::<Result<_, _>>()?;
         if events.is_empty() {
@@ -205,7 +223,7 @@ impl PlanExecutor {
             why: plan.why.clone(),
             writer: format!("{}/{}", self.service, env!("CARGO_PKG_VERSION")),
             guards,
-            counters: plan.counters.clone(),
+            counters: plan.counters.iter().cloned().chain(counts).collect(),
             traceparent,
         };
         let id = Uuid::now_v7();
@@ -246,6 +264,9 @@ struct Desk<'a> {
     snapshot: &'a Snapshot,
     /// The plan's own, and those that births add.
     guards: &'a mut Vec<Scope>,
+    charges: Charges,
+    /// How many were admitted.
+    births: usize,
 }
 
 impl draft::Desk for Desk<'_> {
@@ -286,6 +307,8 @@ impl draft::Desk for Desk<'_> {
         if let Some(admission) = &self.executor.admission {
             admission.admit(resource, object, self.snapshot)?;
         }
+        self.charges.birth(&Shelf(self.snapshot), resource, &namespace, object)?;
+        self.births += 1;
         Ok(())
     }
 

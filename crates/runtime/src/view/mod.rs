@@ -83,17 +83,31 @@ pub struct Applied {
     pub frame: Frame,
     pub changes: Vec<Change>,
     facts: OnceLock<Vec<Fact>>,
+    counted: OnceLock<Vec<Fact>>,
 }
 
 impl Applied {
     fn new(sequence: u64, revision: Revision, frame: Frame, changes: Vec<Change>) -> Applied {
-        Applied { sequence, revision, frame, changes, facts: OnceLock::new() }
+        let (facts, counted) = Default::default();
+        Applied { sequence, revision, frame, changes, facts, counted }
     }
 
     /// The changes as controllers learn them: made once and shared, so that an object is parsed once for all of them.
     #[must_use]
     pub fn facts(&self) -> &[Fact] {
         self.facts.get_or_init(|| self.changes.iter().filter_map(fact).collect())
+    }
+
+    /// What its commits counted, as controllers learn it.
+    #[must_use]
+    pub fn counted(&self) -> &[Fact] {
+        self.counted.get_or_init(|| {
+            let commits = self.frame.commits.iter();
+            let counts = commits.flat_map(|commit| {
+                commit.header.counters.iter().map(|count| Fact::of_count(commit.last(), count))
+            });
+            counts.collect()
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use rutter_apimachinery::status::{Status, Subject};
 use rutter_apimachinery::write::Draft;
 use rutter_log::executor::{Decision, End, Executor, Limits};
 use rutter_projection::Snapshot;
+use rutter_runtime::admission::Charges;
 use rutter_runtime::executor::Letterhead;
 use rutter_runtime::view::ViewError;
 use rutter_schemas::{Actor, Count, Key, Revision, Scope, Uuid};
@@ -77,6 +78,13 @@ impl<T> Plan<T> {
     pub fn guarding(mut self, scopes: impl IntoIterator<Item = Scope>) -> Plan<T> {
         self.guards.extend(scopes);
         self
+    }
+
+    /// Counted against the quotas of its namespaces.
+    pub fn charged(mut self, charges: Charges) -> Plan<T> {
+        let (counts, guards) = charges.into_parts();
+        self.counters.extend(counts);
+        self.guarding(guards)
     }
 }
 

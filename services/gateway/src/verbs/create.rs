@@ -38,7 +38,7 @@ pub fn decide(call: &Call, snapshot: &Snapshot, object: &Value) -> Result<Plan<T
         return Err(Status::already_exists(call.subject(), name));
     }
     let plan = call.plan(draft, call.why())?;
-    Ok(admitted.companions.join(plan).guarding(admitted.guards))
+    Ok(admitted.companions.join(plan).guarding(admitted.guards).charged(admitted.charges))
 }
 
 /// The object under a name: where it has only the beginning of one, under one that is free in this snapshot. It has it

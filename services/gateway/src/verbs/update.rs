@@ -63,7 +63,8 @@ fn changed_by(
     match write::update(&call.resource, &call.info.subresource, before, admitted.object, &cx)? {
         Some(draft) => {
             let companions = admitted.companions.after(call, snapshot, &draft)?;
-            Ok(companions.join(call.plan(draft, call.why())?).guarding(admitted.guards))
+            let plan = companions.join(call.plan(draft, call.why())?);
+            Ok(plan.guarding(admitted.guards).charged(admitted.charges))
         }
         None => unchanged(call, snapshot, before),
     }

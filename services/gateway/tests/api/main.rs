@@ -9,6 +9,7 @@ mod custom;
 mod kubectl;
 mod laws;
 mod operations;
+mod quota;
 mod reads;
 mod stories;
 mod streams;

@@ -1,5 +1,5 @@
 //! Deployments, ReplicaSets, EndpointSlices and Endpoints, PodDisruptionBudgets, garbage collection, namespaces, node
-//! lifecycle, the end of Events: the decisions.
+//! lifecycle, ResourceQuotas, the end of Events: the decisions.
 //!
 //! Every controller here is three pure functions over a view of its own; none knows another. Upstream's
 //! `pkg/controller` is the specification of what each comes to, not of how.
@@ -18,6 +18,7 @@ pub mod node_lifecycle;
 mod owners;
 pub mod pod_garbage;
 pub mod replica_set;
+pub mod resource_quota;
 
 pub use custom_resources::CustomResources;
 pub use deployment::Deployments;
@@ -32,3 +33,4 @@ pub use node_leases::NodeLeases;
 pub use node_lifecycle::NodeLifecycle;
 pub use pod_garbage::PodGarbage;
 pub use replica_set::ReplicaSets;
+pub use resource_quota::ResourceQuotas;

@@ -1,33 +1,13 @@
-//! ResourceQuota and LimitRange (`pkg/registry/core/resourcequota`, `pkg/registry/core/limitrange`,
-//! `pkg/apis/core/v1/defaults.go`, `pkg/apis/core/validation/validation.go`).
+//! LimitRange (`pkg/registry/core/limitrange`, `pkg/apis/core/v1/defaults.go`, `pkg/apis/core/validation/validation.go`).
 
 use serde_json::{Value, json};
 
-use crate::json::{default, entries, items, text};
+use crate::json::{default, entries, items};
 use crate::kind::{Column, Cx, Kind, Strategy};
-use crate::kinds::columns::{AGE, NAME, string};
+use crate::kinds::columns::NAME;
 use crate::quantity::Quantity;
 use crate::status::{FieldError, Path};
-use crate::validation::{immutable, qualified_name_faults};
-
-pub(crate) const RESOURCE_QUOTA: Kind = Kind {
-    group: "",
-    version: "v1",
-    kind: "ResourceQuota",
-    plural: "resourcequotas",
-    strategy: &Quota,
-    columns: &[
-        NAME,
-        string("Request", "What is used of what may be requested.", |quota, _| {
-            json!(used_of_hard(quota, |name| !name.starts_with("limits.")))
-        }),
-        string("Limit", "What is used of what may be the limit.", |quota, _| {
-            json!(used_of_hard(quota, |name| name.starts_with("limits.")))
-        }),
-        AGE,
-    ],
-    sealed: false,
-};
+use crate::validation::qualified_name_faults;
 
 pub(crate) const LIMIT_RANGE: Kind = Kind {
     group: "",
@@ -49,24 +29,7 @@ pub(crate) const LIMIT_RANGE: Kind = Kind {
     sealed: false,
 };
 
-struct Quota;
 struct Range;
-
-impl Strategy for Quota {
-    fn validate_create(&self, quota: &Value, _: &Cx, errors: &mut Vec<FieldError>) {
-        amounts(&quota["spec"]["hard"], &Path::of("spec.hard"), errors);
-    }
-
-    fn validate_update(&self, new: &Value, old: &Value, cx: &Cx, errors: &mut Vec<FieldError>) {
-        if cx.is_status() {
-            amounts(&new["status"]["hard"], &Path::of("status.hard"), errors);
-            amounts(&new["status"]["used"], &Path::of("status.used"), errors);
-            return;
-        }
-        self.validate_create(new, cx, errors);
-        immutable(&new["spec"]["scopes"], &old["spec"]["scopes"], &Path::of("spec.scopes"), errors);
-    }
-}
 
 impl Strategy for Range {
     fn creates_on_update(&self) -> bool {
@@ -109,7 +72,7 @@ fn fill(item: &mut Value, field: &str, from: &str) {
     }
 }
 
-fn amounts(list: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(super) fn amounts(list: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     for (name, amount) in entries(list) {
         errors.extend(
             qualified_name_faults(name).iter().map(|fault| path.key(name).invalid(name.as_str(), fault)),
@@ -131,17 +94,4 @@ fn ordered(item: &Value, low: &str, high: &str, path: &Path<'_>, errors: &mut Ve
             errors.push(path.child(low).key(name).invalid(amount.clone(), &why));
         }
     }
-}
-
-/// `pods: 3/10, requests.cpu: 1/4`
-fn used_of_hard(quota: &Value, wanted: impl Fn(&str) -> bool) -> String {
-    let status = &quota["status"];
-    let shown = entries(&status["hard"]).filter(|(name, _)| wanted(name)).map(|(name, hard)| {
-        let used = match text(&status["used"], name) {
-            "" => "0",
-            used => used,
-        };
-        format!("{name}: {used}/{}", hard.as_str().unwrap_or_default())
-    });
-    shown.collect::<Vec<_>>().join(", ")
 }

@@ -19,7 +19,7 @@ use rutter_apimachinery::status::{Status, Subject};
 use rutter_apimachinery::write::{self, DeleteOptions, Deletion, Draft, WriteCx, resource_subject};
 use rutter_apimachinery::{patch, registry::Resource};
 use rutter_projection::Snapshot;
-use rutter_runtime::admission;
+use rutter_runtime::admission::{self, Charges, Shelf};
 use rutter_schemas::{Key, Revision, Scope, Uuid, limits, state};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -179,8 +179,10 @@ fn decide(
         .collect();
     let mut plan = Plan::many(Vec::new(), why, Vec::new());
     let mut guards: BTreeSet<Scope> = BTreeSet::new();
+    let mut charges = Charges::default();
     for (index, write) in writes.iter().enumerate() {
-        let decided = write.decide(gateway, user, snapshot).map_err(|status| at(index, status))?;
+        let decided =
+            write.decide(gateway, user, snapshot, &mut charges).map_err(|status| at(index, status))?;
         let outcome = match decided {
             Ok(draft) => {
                 if draft.event.op == rutter_schemas::Op::Create
@@ -204,7 +206,7 @@ fn decide(
         };
         plan.answer.push(outcome);
     }
-    Ok(plan.guarding(guards))
+    Ok(plan.guarding(guards).charged(charges))
 }
 
 impl Write {
@@ -218,6 +220,7 @@ impl Write {
         gateway: &Gateway,
         user: &User,
         snapshot: &Snapshot,
+        charges: &mut Charges,
     ) -> Result<Result<Draft, Value>, Status> {
         let cx = WriteCx {
             now: jiff::Timestamp::now(),
@@ -236,14 +239,23 @@ impl Write {
             (Verb::Create | Verb::Apply, None) => {
                 let mut object = self.object.clone();
                 admission::birth(&self.resource, &self.namespace, &mut object, snapshot)?;
+                charges.birth(&Shelf(snapshot), &self.resource, &self.namespace, &object)?;
                 write::create(&self.resource, "", object, &cx).map(Ok)
             }
             (Verb::Update, Some(before)) => {
+                let change = (&before, &self.object);
+                charges.change(&Shelf(snapshot), (&*self.resource, ""), &self.namespace, change)?;
                 let draft = write::update(&self.resource, "", &before, self.object.clone(), &cx)?;
                 Ok(draft.ok_or(before))
             }
             (Verb::Apply, Some(before)) => {
                 let after = patch::merge(&before, &self.object)?;
+                charges.change(
+                    &Shelf(snapshot),
+                    (&*self.resource, ""),
+                    &self.namespace,
+                    (&before, &after),
+                )?;
                 let draft = write::update(&self.resource, "", &before, after, &cx)?;
                 Ok(draft.ok_or(before))
             }

@@ -7,6 +7,7 @@
 mod births;
 mod claims;
 mod deaths;
+mod refusals;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ mod view;
 
 use jiff::Timestamp;
 use rutter_apimachinery::recorder::Regarding;
-use rutter_controller::{Controller, Fact, Plan, Reads};
+use rutter_controller::{Controller, Fact, Plan, Reads, Refusal};
 use rutter_schemas::{Key, Scope};
 
 use claims::Claims;
@@ -52,6 +53,11 @@ impl Controller for ReplicaSets {
         vec![reconcile(view, key, now)]
     }
 
+    fn refused(view: &mut View, key: &Key, refusal: &Refusal, now: Timestamp) -> bool {
+        view.refused(key, refusal, now);
+        true
+    }
+
     fn reads(view: &View) -> &Reads {
         view.reads()
     }
@@ -64,7 +70,9 @@ fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
     }
     let claims = Claims::of(view, set);
     let count = claims.count(view, set);
-    let births = births::births(view, set, set.replicas.saturating_sub(count));
+    let missing = set.replicas.saturating_sub(count);
+    let refusal = view.refusal(set, now).filter(|_| missing > 0);
+    let births = births::births(view, set, refusal.map_or(missing, |refusal| missing.min(refusal.fitting)));
     let victims = deaths::victims(view, set, &claims, count.saturating_sub(set.replicas), now);
 
     let mut plan = Plan::because(why(set, count));
@@ -78,9 +86,12 @@ fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
         &mut plan,
         view,
         set,
-        &status::Census { claims: &claims, births: births.len(), victims: &victims },
+        &status::Census { claims: &claims, births: births.len(), victims: &victims, missing },
         now,
     );
+    if let Some(refusal) = refusal {
+        plan.look_again_at(refusal.until);
+    }
     plan
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use rutter_controller::Plan;
+use rutter_controller::read::stamp;
 use serde_json::{Value, json};
 
 use super::claims::Claims;
@@ -15,17 +16,44 @@ pub(super) struct Census<'a> {
     pub claims: &'a Claims<'a>,
     pub births: usize,
     pub victims: &'a [&'a Pod],
+    /// How many pods there were to be born.
+    pub missing: usize,
 }
 
 /// Writes the status if it changed, and says when it will change by itself.
 pub(super) fn write(plan: &mut Plan, view: &View, set: &Set, census: &Census<'_>, now: Timestamp) {
     let status = count(view, set, census, now);
-    if status != set.status {
-        plan.merge_status(set.key.clone(), set.revision, json(status));
+    let conditions = conditions(view, set, census, now);
+    if status != set.status || conditions.is_some() {
+        let mut patch = json(status);
+        if let Some(conditions) = conditions {
+            patch["conditions"] = conditions;
+        }
+        plan.merge_status(set.key.clone(), set.revision, patch);
     }
     if let Some(when) = next_available(view, set, now) {
         plan.look_again_at(when);
     }
+}
+
+/// `status.conditions`, if they change: `ReplicaFailure` while pods are missing that the rules would not have (upstream:
+/// `calculateStatus`). It keeps the words of the first refusal.
+fn conditions(view: &View, set: &Set, census: &Census<'_>, now: Timestamp) -> Option<Value> {
+    const FAILURE: &str = "ReplicaFailure";
+    let is_told = set.conditions.iter().any(|condition| condition["type"] == FAILURE);
+    let mut conditions = set.conditions.clone();
+    match view.refusal(set, now) {
+        _ if census.missing == 0 && is_told => conditions.retain(|condition| condition["type"] != FAILURE),
+        Some(refusal) if census.missing > census.births && !is_told => conditions.push(json!({
+            "type": FAILURE, "status": "True", "reason": "FailedCreate", "message": refusal.words,
+            "lastTransitionTime": stamp(now),
+        })),
+        _ => return None,
+    }
+    Some(match conditions.is_empty() {
+        true => Value::Null,
+        false => json!(conditions),
+    })
 }
 
 fn count(view: &View, set: &Set, census: &Census<'_>, now: Timestamp) -> Status {

@@ -1,7 +1,9 @@
 //! What ReplicaSets come to, as an operator would see it.
 
 use proptest::prelude::*;
-use rutter_controller::given::{Given, given};
+use rutter_controller::given::{Given, NOW, given};
+use rutter_controller::{Controller, Refusal};
+use rutter_schemas::Key;
 
 use super::ReplicaSets;
 
@@ -195,4 +197,50 @@ proptest! {
         }
         world(&text).reconcile("ReplicaSet web").carried_out();
     }
+}
+
+#[test]
+fn what_a_quota_leaves_room_for_is_born_and_the_rest_is_told_and_tried_again() {
+    let words =
+        "pods \"web-a\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2";
+    let refusal = |fitting| Refusal { words: words.to_owned(), fitting };
+    let refused = |fitting| {
+        move |view: &mut super::View| {
+            let key = Key::new("apps", "replicasets", "default", "web");
+            assert!(ReplicaSets::refused(view, &key, &refusal(fitting), NOW));
+        }
+    };
+    let short = || world("ReplicaSet web replicas=3; Pod web-a of web; Pod web-b of web").told(refused(0));
+    short().reconcile("ReplicaSet web").then(
+        "because 1 of 3 are missing
+         ~ ReplicaSet web/status: availableReplicas null, ReplicaFailure=True(FailedCreate), fullyLabeledReplicas 2, observedGeneration 1, readyReplicas null, replicas 2
+         look again at 2026-01-01T00:00:00.1Z",
+    );
+    let fits = world("ReplicaSet web replicas=3").told(refused(2)).reconcile("ReplicaSet web").printed();
+    assert_eq!(fits.matches("+ Pod").count(), 2, "{fits}");
+    assert!(fits.contains("ReplicaFailure=True(FailedCreate)"), "{fits}");
+    let again = short().after(1).reconcile("ReplicaSet web").printed();
+    assert_eq!(again.matches("+ Pod").count(), 1, "{again}");
+    let scaled = short().reconcile("ReplicaSet web").carried_out().and("ReplicaSet web replicas=2");
+    scaled.reconcile("ReplicaSet web").then(
+        "because there are as many as asked for, 2
+         ~ ReplicaSet web/status: availableReplicas null, conditions null, fullyLabeledReplicas 2, observedGeneration 2, readyReplicas null, replicas 2",
+    );
+}
+
+#[test]
+fn refusals_in_a_row_wait_longer_and_longer() {
+    let mut refusals = super::refusals::Refusals::default();
+    let key = Key::new("apps", "replicasets", "default", "web");
+    let refusal = Refusal { words: String::new(), fitting: 0 };
+    let (mut now, mut waits) = (NOW, Vec::new());
+    for _ in 0..12 {
+        refusals.add(&key, 1, &refusal, now);
+        let until = refusals.get(&key, 1, now).unwrap().until;
+        waits.push(until.duration_since(now).as_millis());
+        assert!(refusals.get(&key, 2, now).is_none() && refusals.get(&key, 1, until).is_none());
+        now = until;
+    }
+    assert_eq!(waits[..4], [100, 200, 400, 800]);
+    assert_eq!(waits[11], 60_000);
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rutter_apimachinery::selector::LabelSelector;
 use rutter_controller::read::{condition, created, holds, list, maybe_number, number, text, texts, time};
-use rutter_controller::{Fact, Reads};
+use rutter_controller::{Fact, Outside, Reads, Refusal};
 use rutter_schemas::{Key, Owner, Revision};
 use serde_json::Value;
 
+use super::refusals::{Refusals, Refused};
 use crate::owners::controller_of;
 
 type Labels = BTreeMap<String, String>;
@@ -25,6 +26,7 @@ pub struct View {
     families: BTreeMap<String, Family>,
     /// Active pods that nobody controls, by namespace.
     orphans: BTreeMap<String, BTreeSet<Key>>,
+    refusals: Outside<Refusals>,
     reads: Reads,
 }
 
@@ -51,6 +53,7 @@ pub struct Set {
     pub template_labels: Labels,
     pub owner: Option<String>,
     pub status: Status,
+    pub conditions: Vec<Value>,
 }
 
 /// `ReplicaSetStatus` without its conditions.
@@ -147,6 +150,18 @@ impl View {
         self.pods.contains_key(key)
     }
 
+    /// Takes note that births of a set were refused.
+    pub(super) fn refused(&mut self, key: &Key, refusal: &Refusal, now: Timestamp) {
+        if let Some(set) = self.sets.get(key) {
+            self.refusals.0.add(key, set.generation, refusal, now);
+        }
+    }
+
+    /// Why no more births are tried for now.
+    pub(super) fn refusal(&self, set: &Set, now: Timestamp) -> Option<&Refused> {
+        self.refusals.0.get(&set.key, set.generation, now)
+    }
+
     pub(super) fn reads(&self) -> &Reads {
         &self.reads
     }
@@ -156,7 +171,10 @@ impl View {
             self.keys.remove(&old.uid);
             self.forget_sibling(&old);
         }
-        let Some(object) = fact.after() else { return };
+        let Some(object) = fact.after() else {
+            self.refusals.0.forget(&fact.key);
+            return;
+        };
         let set = read_set(fact, object);
         self.keys.insert(set.uid.clone(), set.key.clone());
         if let Some(owner) = &set.owner {
@@ -374,6 +392,7 @@ fn read_set(fact: &Fact, object: &Value) -> Set {
             available: status("availableReplicas"),
             observed_generation: status("observedGeneration"),
         },
+        conditions: list(object, "/status/conditions").to_vec(),
     }
 }
 
