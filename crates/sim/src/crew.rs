@@ -8,8 +8,9 @@ use rutter_placement_core::Placement;
 use rutter_replicator_core::node_lifecycle::silence;
 use rutter_replicator_core::{
     Deployments, EndpointSlices, Garbage, NamespaceEnding, NodeLifecycle, PodGarbage, ReplicaSets,
+    ResourceQuotas,
 };
-use rutter_schemas::Revision;
+use rutter_schemas::{Op, Revision};
 
 use crate::model::Model;
 use crate::process::Role;
@@ -47,6 +48,13 @@ pub trait Crew {
     fn differs_from_rebuilt(&self, log: &[Arc<Fact>], at: Revision) -> Option<String>;
 }
 
+/// A row as who begins with a snapshot learns it.
+fn born(fact: &Fact) -> Fact {
+    let mut fact = fact.clone();
+    fact.op = Op::Create;
+    fact
+}
+
 /// Who works in a process of this role.
 pub fn of(role: Role) -> Vec<Box<dyn Crew>> {
     match role {
@@ -59,6 +67,7 @@ pub fn of(role: Role) -> Vec<Box<dyn Crew>> {
             member::<PodGarbage>(),
             member::<EndpointSlices>(),
             member::<NamespaceEnding>(),
+            member::<ResourceQuotas>(),
             Box::new(NodeWatch::default()),
         ],
     }
@@ -85,7 +94,9 @@ impl<C: Controller> Crew for Member<C> {
     }
 
     fn start(&mut self, model: &Model, _: Time) {
-        self.machine = Machine::start(model.all().map(|fact| &**fact), model.revision);
+        let objects = model.all().map(|fact| born(fact));
+        let facts: Vec<Fact> = model.counted().chain(objects).collect();
+        self.machine = Machine::start(&facts, model.revision);
     }
 
     fn follow(&mut self, facts: &[Arc<Fact>], at: Revision) {

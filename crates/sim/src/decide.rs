@@ -3,11 +3,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rutter_apimachinery::admission::quota::{Books, Charges, Quota};
 use rutter_apimachinery::registry::{Registry, Resource};
 use rutter_apimachinery::status::Status;
 use rutter_controller::draft::{self, Page};
 use rutter_controller::{Intent, read};
-use rutter_schemas::{Actor, Commit, CommitHeader, Event, Expect, Key, Revision, Scope, Uuid};
+use rutter_schemas::{Actor, Commit, CommitHeader, Count, Event, Expect, Key, Revision, Scope, Uuid};
 use serde_json::{Value, json};
 
 use crate::model::Model;
@@ -36,6 +37,7 @@ pub enum Refusal {
 pub struct Draft {
     pub intents: Vec<Intent>,
     pub guards: Vec<Scope>,
+    pub counters: Vec<Count>,
     pub base: Revision,
     pub cause: Option<Revision>,
     pub why: String,
@@ -51,6 +53,7 @@ pub fn decide(cx: &Cx<'_>, purpose: &Purpose, rng: &mut Rng) -> Result<Option<Co
         Purpose::Plan { controller, plan, .. } => Draft {
             intents: plan.intents.clone(),
             guards: plan.guards.clone(),
+            counters: plan.counters.clone(),
             base: plan.base,
             cause: plan.cause,
             why: plan.why.clone(),
@@ -59,11 +62,15 @@ pub fn decide(cx: &Cx<'_>, purpose: &Purpose, rng: &mut Rng) -> Result<Option<Co
         },
     };
     let mut page = Page::new(&draft.user, cx.now.stamp());
-    let mut desk = Desk { model: cx.model, guards: &mut draft.guards, uid: Uuid::nil() };
+    let charges = Some(Charges::default()).filter(|_| cx.mutant != Some(Mutant::UncountedBirth));
+    let mut desk = Desk { model: cx.model, guards: &mut draft.guards, charges, uid: Uuid::nil() };
     for intent in &draft.intents {
         desk.uid = rng.uuid();
         page.carry_out(&mut desk, intent)?;
     }
+    let (counts, premises) = desk.charges.take().unwrap_or_default().into_parts();
+    draft.guards.extend(premises);
+    draft.counters.extend(counts);
     let mut events: Vec<Event> = page.finish().into_iter().map(|drafted| drafted.draft.event).collect();
     if cx.mutant == Some(Mutant::MissingTouch) {
         events.iter_mut().for_each(|event| event.touches.clear());
@@ -83,7 +90,7 @@ fn commit(cx: &Cx<'_>, draft: Draft, events: Vec<Event>, rng: &mut Rng) -> Commi
         writer: format!("{}/sim", draft.via),
         expects: events.iter().map(|event| Expect::from(event.prior.0)).collect(),
         guards: draft.guards,
-        counters: Vec::new(),
+        counters: draft.counters,
     };
     Commit { header, events }
 }
@@ -93,6 +100,8 @@ struct Desk<'a> {
     model: &'a Model,
     /// Of the commit; births add theirs.
     guards: &'a mut Vec<Scope>,
+    /// What births are counted against, if anything counts them.
+    charges: Option<Charges>,
     /// For what the next intent makes.
     uid: Uuid,
 }
@@ -123,14 +132,32 @@ impl draft::Desk for Desk<'_> {
         if !namespace.is_empty() {
             self.guards.push(Scope::ns_life(namespace));
         }
-        match self.model.get(&Key::new(&resource.group, &resource.plural, namespace, name)) {
-            Some(there) => Err(Refusal::Stale(there.revision)),
-            None => Ok(()),
+        if let Some(there) = self.model.get(&Key::new(&resource.group, &resource.plural, namespace, name)) {
+            return Err(Refusal::Stale(there.revision));
         }
+        let namespace = namespace.to_owned();
+        let counted = |charges: &mut Charges| charges.birth(&Shelf(self.model), resource, &namespace, object);
+        self.charges.as_mut().map_or(Ok(()), counted)
     }
 
     fn uid(&mut self) -> Uuid {
         self.uid
+    }
+}
+
+/// A view, where quotas and counters are looked up.
+struct Shelf<'a>(&'a Model);
+
+impl Books for Shelf<'_> {
+    type Failure = Refusal;
+
+    fn quotas(&self, namespace: &str) -> Result<Vec<Quota>, Refusal> {
+        let quotas = self.0.list("", "resourcequotas").filter(|quota| quota.key.namespace == namespace);
+        Ok(quotas.map(|quota| Quota::read(quota.object())).collect())
+    }
+
+    fn counter(&self, name: &str) -> Result<i64, Refusal> {
+        Ok(self.0.counter(name))
     }
 }
 

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rutter_controller::Fact;
-use rutter_schemas::{Key, Op, Revision};
+use rutter_schemas::{Count, Key, Op, Revision};
 
 /// What one process knows of the log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     rows: BTreeMap<Key, Row>,
     labels: BTreeMap<(String, String), BTreeSet<Key>>,
+    counters: BTreeMap<String, i64>,
     pub revision: Revision,
     pub incarnation: u32,
 }
@@ -27,6 +28,26 @@ impl PartialEq for Row {
 }
 
 impl Model {
+    /// Adds what a frame counts, before its events are shown.
+    pub fn count(&mut self, counted: &[Arc<Fact>]) {
+        for (name, delta) in counted.iter().filter_map(|fact| fact.count()) {
+            *self.counters.entry(name.to_owned()).or_default() += delta;
+        }
+        self.counters.retain(|_, value| *value != 0);
+    }
+
+    pub fn counter(&self, name: &str) -> i64 {
+        self.counters.get(name).copied().unwrap_or_default()
+    }
+
+    /// What is counted, as who begins with this model learns it.
+    pub fn counted(&self) -> impl Iterator<Item = Fact> {
+        let at = self.revision;
+        let counts = self.counters.iter();
+        let counts = counts.map(|(name, delta)| Count { name: name.clone(), delta: *delta, max: None });
+        counts.map(move |count| Fact::of_count(at, &count))
+    }
+
     /// Shows a frame's events: to be called with all of them, and the revision at the frame's end.
     pub fn apply(&mut self, facts: &[Arc<Fact>], end: Revision, keeps_old_labels: bool) {
         for fact in facts {
@@ -37,6 +58,9 @@ impl Model {
             if fact.op != Op::Delete {
                 self.label(fact);
                 self.rows.insert(fact.key.clone(), Row(Arc::clone(fact)));
+            } else {
+                let own = Count::name_of(&fact.uid, "");
+                self.counters.retain(|name, _| !name.starts_with(&own));
             }
         }
         self.revision = end;
@@ -90,6 +114,9 @@ impl Model {
                 model.get(key).map_or("absent".to_owned(), |fact| format!("r{}", fact.revision))
             };
             return Some(format!("{key} is {} and should be {}", at(self), at(other)));
+        }
+        if self.counters != other.counters {
+            return Some(format!("the counters are {:?} and should be {:?}", self.counters, other.counters));
         }
         let labels = self.labels.keys().chain(other.labels.keys());
         labels

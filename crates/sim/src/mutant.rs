@@ -24,9 +24,11 @@ pub enum Mutant {
     SleepingController,
     /// A controller is not told what became of its plans.
     LostOutcome,
+    /// Executors don't count what is born.
+    UncountedBirth,
 }
 
-const NAMES: [(&str, Mutant); 14] = [
+const NAMES: [(&str, Mutant); 15] = [
     ("no-guard", Mutant::Ledger(LedgerMutant::NoGuard)),
     ("missing-touch", Mutant::MissingTouch),
     ("no-fence", Mutant::Ledger(LedgerMutant::NoFence)),
@@ -41,6 +43,7 @@ const NAMES: [(&str, Mutant); 14] = [
     ("wavering-plan", Mutant::WaveringPlan),
     ("sleeping-controller", Mutant::SleepingController),
     ("lost-outcome", Mutant::LostOutcome),
+    ("uncounted-birth", Mutant::UncountedBirth),
 ];
 
 impl Mutant {

@@ -54,6 +54,7 @@ impl Duty {
         Ok(Draft {
             intents: intent.into_iter().collect(),
             guards: Vec::new(),
+            counters: Vec::new(),
             base: model.revision,
             cause: None,
             why: self.to_string(),

@@ -198,6 +198,7 @@ impl World {
             return self.die_writing(index, entry);
         }
         let keeps = self.mutant == Some(Mutant::ForgottenLabel);
+        process.model.count(&entry.counted);
         if self.mutant == Some(Mutant::HalfCommit) && entry.facts.len() > 1 {
             let half = entry.facts[0].revision;
             process.model.apply(&entry.facts[..1], half, keeps);
@@ -206,7 +207,7 @@ impl World {
         } else {
             process.model.apply(&entry.facts, end, keeps);
         }
-        self.follow_on(index, &entry.facts);
+        self.follow_on(index, &entry.said());
     }
 
     /// Killed while a frame is written: all of it is there afterwards, or nothing, cursor included.
@@ -214,6 +215,7 @@ impl World {
         let written = self.rng.chance(500);
         let process = &mut self.processes[index];
         if written {
+            process.model.count(&entry.counted);
             process.model.apply(&entry.facts, entry.frame.header.last(), false);
         } else if self.mutant != Some(Mutant::CursorBeforeRows) {
             process.follower = before(entry, &process.model, &self.stream);

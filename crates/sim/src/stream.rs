@@ -19,13 +19,24 @@ pub struct Entry {
     pub frame: Arc<Frame>,
     /// The frame's events, parsed at most once for all who read them.
     pub facts: Arc<[Arc<Fact>]>,
+    /// What its commits count.
+    pub counted: Arc<[Arc<Fact>]>,
 }
 
 impl Entry {
     fn new(bytes: Bytes) -> Entry {
         let frame = Frame::decode(&bytes).expect("ledgers append frames");
         let facts = frame.events().map(|(at, _, event)| Arc::new(Fact::of_event(event, at))).collect();
-        Entry { hash: Hash::of(&bytes), frame: Arc::new(frame), facts, bytes }
+        let counted = frame.commits.iter().flat_map(|commit| {
+            commit.header.counters.iter().map(|count| Arc::new(Fact::of_count(commit.last(), count)))
+        });
+        let counted = counted.collect();
+        Entry { hash: Hash::of(&bytes), frame: Arc::new(frame), facts, counted, bytes }
+    }
+
+    /// All that it says.
+    pub fn said(&self) -> Vec<Arc<Fact>> {
+        self.counted.iter().chain(self.facts.iter()).cloned().collect()
     }
 
     pub fn id(&self) -> Uuid {

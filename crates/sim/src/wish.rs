@@ -58,6 +58,11 @@ pub enum Wish {
     /// A namespace with something in it.
     MakeSpace,
     EndSpace,
+    /// So many ConfigMaps and no more.
+    Limit {
+        hard: u64,
+    },
+    Unlimit,
 }
 
 const DEPLOYMENTS: [&str; 3] = ["web", "db", "api"];
@@ -80,6 +85,8 @@ impl fmt::Display for Wish {
             Wish::Expose { name } => write!(f, "expose {name}"),
             Wish::MakeSpace => f.write_str("put something into namespace temp"),
             Wish::EndSpace => f.write_str("delete namespace temp"),
+            Wish::Limit { hard } => write!(f, "limit ConfigMaps to {hard}"),
+            Wish::Unlimit => f.write_str("delete the limit"),
             Wish::Cordon { node, cordoned: true } => write!(f, "cordon {node}"),
             Wish::Cordon { node, cordoned: false } => write!(f, "uncordon {node}"),
         }
@@ -91,7 +98,7 @@ impl Wish {
     pub fn any(rng: &mut Rng, nodes: usize, fresh: u64) -> Wish {
         let name = rng.pick(&DEPLOYMENTS).copied().unwrap_or("web");
         let colour = rng.pick(&COLOURS).copied().unwrap_or("red");
-        match rng.below(26) {
+        match rng.below(31) {
             0..=2 => Wish::Pair { pair: rng.below(2), value: fresh },
             3..=5 => Wish::Count { counter: rng.below(2) },
             6..=8 => Wish::Paint { item: rng.below(4), colour },
@@ -107,7 +114,9 @@ impl Wish {
             }
             22 => Wish::Expose { name },
             23..=24 => Wish::MakeSpace,
-            _ => Wish::EndSpace,
+            25 => Wish::EndSpace,
+            26..=29 => Wish::Limit { hard: rng.between(2, 9) },
+            _ => Wish::Unlimit,
         }
     }
 
@@ -156,6 +165,14 @@ impl Wish {
                 None => vec![create_if_absent(model, &namespace_key("temp"), namespace("temp"))],
             },
             Wish::EndSpace => vec![remove(model, &namespace_key("temp"))],
+            Wish::Limit { hard } => {
+                let spec = json!({"spec": {"hard": {"count/configmaps": hard.to_string()}}});
+                match model.get(&quota_key()) {
+                    Some(_) => vec![change(model, quota_key(), spec)],
+                    None => vec![Some(Intent::Create { object: quota(&spec) })],
+                }
+            }
+            Wish::Unlimit => vec![remove(model, &quota_key())],
             Wish::Undeploy { name } => vec![remove(model, &deployment_key(name))],
             Wish::Cordon { node, cordoned } => {
                 vec![change(
@@ -167,7 +184,8 @@ impl Wish {
         };
         let intents = intents.into_iter().flatten().collect();
         let (base, why) = (model.revision, self.to_string());
-        Ok(Draft { intents, guards: Vec::new(), base, cause: None, why, user: "ada".into(), via: "gateway" })
+        let (guards, counters) = Default::default();
+        Ok(Draft { intents, guards, counters, base, cause: None, why, user: "ada".into(), via: "gateway" })
     }
 }
 
@@ -203,6 +221,16 @@ fn namespace(name: &str) -> Value {
 
 fn temporary() -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "temp"}})
+}
+
+fn quota_key() -> Key {
+    Key::new("", "resourcequotas", "default", "q")
+}
+
+fn quota(spec: &Value) -> Value {
+    let mut quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", "namespace": "default"}});
+    json_patch::merge(&mut quota, spec);
+    quota
 }
 
 fn service(name: &str) -> Value {

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use rutter_controller::{Fact, read};
+use rutter_schemas::Count;
 use serde_json::Value;
 
 use super::log::{Judgement, Log, broken};
+use super::quotas;
 use super::workloads::{has_ended, is_active, is_controlled};
 use crate::model::Model;
 use crate::nodes::{cpu_millis, millis};
@@ -26,8 +28,9 @@ impl World {
         let mut rebuilt = Model::default();
         let mut log = Vec::new();
         for (_, entry) in self.stream.committed() {
+            rebuilt.count(&entry.counted);
             rebuilt.apply(&entry.facts, entry.frame.header.last(), false);
-            log.extend(entry.facts.iter().cloned());
+            log.extend(entry.said());
         }
         let mut wrong = Vec::new();
         for process in &self.processes {
@@ -73,6 +76,7 @@ fn judge_workloads(log: &Log) -> Judgement {
         judge_owner(log, fact)?;
     }
     log.of("", "namespaces").try_for_each(|namespace| judge_namespace(namespace))?;
+    log.of("", "resourcequotas").try_for_each(|quota| judge_quota(log, quota))?;
     log.of("", "services").try_for_each(|service| judge_service(log, service))?;
     let waiting: Vec<&Fact> =
         log.of("", "pods").map(|pod| &**pod).filter(|pod| waits(pod.object())).collect();
@@ -100,6 +104,19 @@ fn judge_namespace(namespace: &Fact) -> Judgement {
         Some(_) => broken(3, format!("everything is at rest, and {} is still ending", namespace.key)),
         None => Ok(()),
     }
+}
+
+/// What a quota says is used is what is there, and its counter stands at that.
+fn judge_quota(log: &Log, quota: &Fact) -> Judgement {
+    let there = quotas::counted(log, &quota.key.namespace);
+    let told = read::text(&quota.object()["status"]["used"], &format!("/{}", quotas::COUNTED_IN_POINTER));
+    let counter = log.counter(&Count::name_of(&quota.uid, quotas::COUNTED));
+    if told != there.to_string() || counter != there {
+        let what =
+            format!("{} is at rest with {there} there, {told} told, and its counter at {counter}", quota.key);
+        return broken(3, what);
+    }
+    Ok(())
 }
 
 /// The ready endpoints of a Service are the ready pods it selects.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rutter_controller::Fact;
-use rutter_schemas::{Event, Expect, Hash, Key, Op, Recorded, Revision, Scope, Uuid, touches};
+use rutter_schemas::{Count, Event, Expect, Hash, Key, Op, Recorded, Revision, Scope, Uuid, touches};
 use serde_json::Value;
 
+use super::quotas;
 use super::workloads::{self, Changed};
 use crate::stream::Entry;
 use crate::wish::counted;
@@ -34,6 +35,7 @@ pub struct Log {
     keys: BTreeMap<Key, Vec<(Revision, bool)>>,
     touched: BTreeMap<Scope, Vec<Revision>>,
     ids: BTreeMap<Uuid, (Revision, Revision)>,
+    counters: BTreeMap<String, i64>,
 }
 
 pub(super) fn broken(law: usize, what: String) -> Judgement {
@@ -135,6 +137,7 @@ impl Log {
     }
 
     fn record(&mut self, commit: &Recorded, facts: &[Arc<Fact>]) -> Judgement {
+        self.count(commit)?;
         let mut olds: Vec<Option<Arc<Fact>>> = Vec::with_capacity(facts.len());
         for (event, fact) in commit.events.iter().zip(facts) {
             let old = self.rows.get(&fact.key).cloned();
@@ -157,7 +160,11 @@ impl Log {
             self.keys.entry(fact.key.clone()).or_default().push((fact.revision, fact.op != Op::Delete));
             match fact.op {
                 Op::Create | Op::Update => drop(self.rows.insert(fact.key.clone(), Arc::clone(fact))),
-                Op::Delete => drop(self.rows.remove(&fact.key)),
+                Op::Delete => {
+                    self.rows.remove(&fact.key);
+                    let own = Count::name_of(&fact.uid, "");
+                    self.counters.retain(|name, _| !name.starts_with(&own));
+                }
             }
         }
         self.ids.insert(commit.header.id, (commit.first, self.revision));
@@ -166,7 +173,25 @@ impl Log {
         self.events += facts.len() as u64;
         let changes = olds.iter().zip(facts).map(|(old, fact)| Changed { before: old.as_deref(), fact });
         let changes: Vec<Changed<'_>> = changes.collect();
+        quotas::judge(self, &commit.header.why, &changes)?;
         workloads::judge(self, &commit.header.actor.user, &commit.header.why, &changes)
+    }
+
+    /// Adds what a commit counts, which has to stay within what it says.
+    fn count(&mut self, commit: &Recorded) -> Judgement {
+        for count in &commit.header.counters {
+            let value = self.counters.entry(count.name.clone()).or_default();
+            *value += count.delta;
+            if count.delta > 0 && count.max.is_some_and(|max| i128::from(*value) > i128::from(max)) {
+                let (name, why) = (&count.name, &commit.header.why);
+                return broken(4, format!("r{} ({why}) brings {name} to {value}", commit.first));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn counter(&self, name: &str) -> i64 {
+        self.counters.get(name).copied().unwrap_or_default()
     }
 
     pub fn commit(&self, id: Uuid) -> Option<(Revision, Revision)> {

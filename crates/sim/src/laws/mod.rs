@@ -4,6 +4,7 @@
 mod answers;
 mod ending;
 mod log;
+mod quotas;
 mod workloads;
 
 use std::collections::BTreeMap;
