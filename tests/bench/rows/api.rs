@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Bench;
 use crate::floor::{self, Floor};
-use crate::load::{self, Connection};
+use crate::load::{self, Connection, Target};
 use crate::report::{Bound, Report};
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
@@ -82,6 +82,37 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         report.add(name, "1/s", ours.per_second, Some(file.per_second), Bound::Free);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    under_quota(&cluster.target, bench, report).await?;
     report.add("resident memory after that load", "MB", cluster.resident_mb()?, None, Bound::Free);
+    Ok(())
+}
+
+/// Creates in a namespace whose quota counts each of them, beside the same in one without.
+async fn under_quota(target: &Target, bench: &Bench, report: &mut Report) -> Result<()> {
+    const CONNECTIONS: u32 = 64;
+    let mut connection = Connection::open(target).await?;
+    for namespace in ["free", "counted"] {
+        let object = json!({"metadata": {"name": namespace}}).to_string();
+        connection.send("POST", "/api/v1/namespaces", object.into()).await?;
+    }
+    let quotas = "/api/v1/namespaces/counted/resourcequotas";
+    let quota =
+        json!({"metadata": {"name": "q"}, "spec": {"hard": {"count/configmaps": "100M"}}}).to_string();
+    connection.send("POST", quotas, quota.into()).await?;
+    loop {
+        let quota = connection.fetch("GET", &format!("{quotas}/q"), Bytes::new()).await?;
+        if serde_json::from_slice::<Value>(&quota)?["status"]["used"].is_object() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let create = |namespace: &'static str| {
+        let path = format!("/api/v1/namespaces/{namespace}/configmaps");
+        move |n| ("POST", path.clone(), object(&format!("made-{n}")))
+    };
+    let free = load::run(target, CONNECTIONS, bench.length, create("free")).await?;
+    let counted = load::run(target, CONNECTIONS, bench.length, create("counted")).await?;
+    let name = "creates under a quota, 64 connections, beside none";
+    report.add(name, "1/s", counted.per_second, Some(free.per_second), Bound::Share(0.9));
     Ok(())
 }
