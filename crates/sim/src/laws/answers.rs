@@ -142,9 +142,16 @@ fn held(log: &Log, proposal: &Proposal, rejection: &Rejection, arrival: Arrival)
         Rejection::Touched { .. } => false,
         Rejection::WrongIncarnation { current } => *current <= log.incarnation,
         Rejection::Malformed { .. } => arrival.incarnation != log.incarnation,
+        Rejection::Exhausted { counter, left } => {
+            let max = proposal.header.counters.iter().find(|count| count.name == *counter);
+            let max = max.and_then(|count| count.max).unwrap_or_default();
+            let left_at = |moment| {
+                max.saturating_sub(u64::try_from(log.counter_at(counter, moment)).unwrap_or_default())
+            };
+            moments.any(|moment| left_at(moment) == *left)
+        }
         Rejection::StorageFull { .. }
         | Rejection::TooOld { .. }
-        | Rejection::Exhausted { .. }
         | Rejection::Busy
         | Rejection::TooLarge { .. } => true,
     }

@@ -35,7 +35,8 @@ pub struct Log {
     keys: BTreeMap<Key, Vec<(Revision, bool)>>,
     touched: BTreeMap<Scope, Vec<Revision>>,
     ids: BTreeMap<Uuid, (Revision, Revision)>,
-    counters: BTreeMap<String, i64>,
+    /// Every value of every counter, at the end of the commit that made it so.
+    counters: BTreeMap<String, Vec<(Revision, i64)>>,
 }
 
 pub(super) fn broken(law: usize, what: String) -> Judgement {
@@ -162,8 +163,7 @@ impl Log {
                 Op::Create | Op::Update => drop(self.rows.insert(fact.key.clone(), Arc::clone(fact))),
                 Op::Delete => {
                     self.rows.remove(&fact.key);
-                    let own = Count::name_of(&fact.uid, "");
-                    self.counters.retain(|name, _| !name.starts_with(&own));
+                    self.end_counters_of(&fact.uid, commit.last());
                 }
             }
         }
@@ -180,18 +180,32 @@ impl Log {
     /// Adds what a commit counts, which has to stay within what it says.
     fn count(&mut self, commit: &Recorded) -> Judgement {
         for count in &commit.header.counters {
-            let value = self.counters.entry(count.name.clone()).or_default();
-            *value += count.delta;
-            if count.delta > 0 && count.max.is_some_and(|max| i128::from(*value) > i128::from(max)) {
+            let value = self.counter(&count.name) + count.delta;
+            if count.delta > 0 && count.max.is_some_and(|max| i128::from(value) > i128::from(max)) {
                 let (name, why) = (&count.name, &commit.header.why);
                 return broken(4, format!("r{} ({why}) brings {name} to {value}", commit.first));
             }
+            self.counters.entry(count.name.clone()).or_default().push((commit.last(), value));
         }
         Ok(())
     }
 
+    fn end_counters_of(&mut self, uid: &str, at: Revision) {
+        let own = Count::name_of(uid, "");
+        for (_, values) in self.counters.iter_mut().filter(|(name, _)| name.starts_with(&own)) {
+            values.push((at, 0));
+        }
+    }
+
+    /// What a counter stands at.
     pub fn counter(&self, name: &str) -> i64 {
-        self.counters.get(name).copied().unwrap_or_default()
+        self.counters.get(name).and_then(|values| values.last()).map_or(0, |(_, value)| *value)
+    }
+
+    /// What a counter stood at at a moment.
+    pub fn counter_at(&self, name: &str, end: Revision) -> i64 {
+        let values = self.counters.get(name).into_iter().flatten();
+        values.rev().find(|(revision, _)| *revision <= end).map_or(0, |(_, value)| *value)
     }
 
     pub fn commit(&self, id: Uuid) -> Option<(Revision, Revision)> {
