@@ -25,8 +25,10 @@ use crate::roles::Role;
 pub const OLDEST_SERVER: (i64, i64, i64) = (2, 12, 0);
 /// Messages a subscription may hold before the client drops some: a replay must not lose frames to a slow disk.
 const SUBSCRIPTION_CAPACITY: usize = 1 << 20;
-/// How long one server may take to answer; one whose machine is gone says nothing, and the next is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the only server may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one of several may take: a server whose machine is gone says nothing, and the next is tried.
+const CONNECT_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(2);
 /// A server that says nothing is asked this often whether it is there, and left when it was silent three times.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// How often who waits for an answer looks whether the connection is still the one that was asked on.
@@ -154,6 +156,7 @@ fn options(config: &NatsConfig, role: &Role) -> Result<ConnectOptions, NatsError
             async move { tell(&name, &event) }
         });
     if config.servers.len() > 1 {
+        options = options.connection_timeout(CONNECT_TIMEOUT_OF_SEVERAL);
         // Who names several names all of them: what servers tell of each other is the same ones by other names.
         options = options.ignore_discovered_servers();
     }
