@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Display};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{Fact, Plan, Reads, Refusal};
 
@@ -40,6 +40,12 @@ pub trait Controller {
     /// What to do now, decided from the view alone. Each plan is a commit of its own, whose fate does not bind the
     /// others; almost every controller answers exactly one. A plan without intents says why nothing is done.
     fn reconcile(view: &Self::View, key: &Self::Key, now: Timestamp) -> Vec<Plan>;
+
+    /// How long a key rests once a plan of it was carried out. Who would else write at every frame, because what it counts
+    /// changes with every frame, gathers what happens meanwhile.
+    fn rest() -> SignedDuration {
+        SignedDuration::ZERO
+    }
 
     /// The rules (admission, a quota) refused one of a key's plans. Who takes note of that in its view, as of something
     /// that comes from outside the log, and says itself when to look again, answers so; the others wait for longer and

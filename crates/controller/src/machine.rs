@@ -7,7 +7,7 @@
 //!          woken / due                next()                 settled: committed or refused at N
 //! (quiet) ───────────► in the agenda ────────► under way ──────────────────────► waits for N in the view
 //!    ▲                    ▲   │ idle plan           │ failed                          │
-//!    └────────────────────┼───┘                     ▼                                 │
+//!    └────────────────────┼───┘                     ▼                 (may rest first) │
 //!                         └───────────── waits for its back-off ◄     the view has N ─┘→ in the agenda
 //! ```
 
@@ -72,6 +72,8 @@ struct Hold {
     idle_plans: usize,
     view_must_have: Revision,
     failed: bool,
+    /// It was carried out, and the key rests.
+    rests: bool,
     /// The newest fact that woke the key meanwhile.
     cause: Option<Revision>,
 }
@@ -175,9 +177,13 @@ impl<C: Controller> Machine<C> {
         if hold.failed {
             self.back_off(key, now);
         } else {
+            hold.rests = !C::rest().is_zero();
+            let (must_have, rests) = (hold.view_must_have, hold.rests);
             self.failures.remove(&key);
-            self.waiting.insert((hold.view_must_have, key));
-            self.release();
+            match rests {
+                true => self.set_alarm(&key, now.checked_add(C::rest()).ok()),
+                false => self.await_outcome(must_have, key),
+            }
         }
     }
 
@@ -225,6 +231,11 @@ impl<C: Controller> Machine<C> {
         }
     }
 
+    fn await_outcome(&mut self, revision: Revision, key: C::Key) {
+        self.waiting.insert((revision, key));
+        self.release();
+    }
+
     /// Lets go of the keys whose outcomes the view now has; they look again, and mostly find nothing to do.
     fn release(&mut self) {
         while self.waiting.first().is_some_and(|(revision, _)| *revision <= self.at) {
@@ -263,10 +274,14 @@ impl<C: Controller> Machine<C> {
             }
             self.timers.pop_first();
             self.alarms.remove(&key);
-            if self.held.get(&key).is_some_and(|hold| hold.failed && hold.plans_open == 0) {
-                self.let_go(key);
-            } else {
-                self.wake_for(key, None);
+            match self.held.get_mut(&key) {
+                Some(hold) if hold.failed && hold.plans_open == 0 => self.let_go(key),
+                Some(hold) if hold.rests => {
+                    hold.rests = false;
+                    let revision = hold.view_must_have;
+                    self.await_outcome(revision, key);
+                }
+                _ => self.wake_for(key, None),
             }
         }
     }
@@ -393,6 +408,56 @@ mod tests {
         let turn = machine.next(at(0)).unwrap();
         machine.settle(turn.ticket, Settled::Unchanged, at(0));
         assert!(machine.next(at(0)).is_none() && machine.next(at(20)).is_some());
+    }
+
+    /// The same, and rests in between.
+    struct SlowBroom;
+
+    impl Controller for SlowBroom {
+        type View = View;
+        type Key = Key;
+        const NAME: &'static str = "slow broom";
+
+        fn follows(group: &str, resource: &str) -> bool {
+            Broom::follows(group, resource)
+        }
+
+        fn apply(view: &mut View, fact: &Fact) {
+            Broom::apply(view, fact);
+        }
+
+        fn wakes(view: &View, fact: &Fact) -> Vec<Key> {
+            Broom::wakes(view, fact)
+        }
+
+        fn reconcile(view: &View, key: &Key, now: Timestamp) -> Vec<Plan> {
+            Broom::reconcile(view, key, now)
+        }
+
+        fn rest() -> SignedDuration {
+            SignedDuration::from_millis(50)
+        }
+
+        fn reads(view: &View) -> &Reads {
+            Broom::reads(view)
+        }
+    }
+
+    #[test]
+    fn a_key_that_rests_looks_again_when_it_has_rested_and_the_view_has_its_outcome() {
+        let mut machine = Machine::<SlowBroom>::start(&[fact("a", 1, Op::Create)], Revision(1));
+        let turn = machine.next(at(0)).unwrap();
+        machine.settle(turn.ticket, Settled::Committed(Revision(2)), at(0));
+        machine.follow(&[fact("a", 2, Op::Update)], Revision(2));
+        assert!(machine.next(at(0)).is_none(), "it rests");
+        let rested = machine.wake_at().unwrap();
+        assert_eq!(rested.duration_since(at(0)).as_millis(), 50);
+        let turn = machine.next(rested).unwrap();
+        machine.settle(turn.ticket, Settled::Committed(Revision(3)), rested);
+        let later = machine.wake_at().unwrap();
+        assert!(machine.next(later).is_none(), "the view does not have it yet");
+        machine.follow(&[fact("a", 3, Op::Update)], Revision(3));
+        assert!(machine.next(later).is_some());
     }
 
     #[test]

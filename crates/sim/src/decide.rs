@@ -151,9 +151,9 @@ struct Shelf<'a>(&'a Model);
 impl Books for Shelf<'_> {
     type Failure = Refusal;
 
-    fn quotas(&self, namespace: &str) -> Result<Vec<Quota>, Refusal> {
+    fn quotas(&self, namespace: &str) -> Result<Vec<Arc<Quota>>, Refusal> {
         let quotas = self.0.list("", "resourcequotas").filter(|quota| quota.key.namespace == namespace);
-        Ok(quotas.map(|quota| Quota::read(quota.object())).collect())
+        Ok(quotas.map(|quota| Arc::new(Quota::read(quota.object()))).collect())
     }
 
     fn counter(&self, name: &str) -> Result<i64, Refusal> {

@@ -158,6 +158,7 @@ async fn rehearsals_count_nothing_and_transactions_and_changes_count_like_births
     let words = "services \"s\" is forbidden: exceeded quota: q, requested: services.nodeports=2, \
                  used: services.nodeports=2, limited: services.nodeports=2";
     assert_eq!(grown.json()["message"], words);
+    until_used(&client, "more", "services.nodeports", "2").await;
     let shrunk = client.merge(&format!("{services}/t"), &json!({"spec": {"type": "ClusterIP"}})).await;
     assert_eq!(shrunk.code, 200, "{}", shrunk.text());
     until_used(&client, "more", "services.nodeports", "0").await;

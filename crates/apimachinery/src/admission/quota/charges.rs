@@ -7,6 +7,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rutter_schemas::{Count, Scope};
 use serde_json::Value;
@@ -25,7 +26,7 @@ pub trait Books {
     ///
     /// # Errors
     /// When the view can't be read.
-    fn quotas(&self, namespace: &str) -> Result<Vec<Quota>, Self::Failure>;
+    fn quotas(&self, namespace: &str) -> Result<Vec<Arc<Quota>>, Self::Failure>;
 
     /// What a counter stands at.
     ///
@@ -40,7 +41,7 @@ pub struct Charges {
     counts: BTreeMap<String, Count>,
     guards: BTreeSet<Scope>,
     /// By namespace, read once for all births of the commit.
-    quotas: BTreeMap<String, Vec<Quota>>,
+    quotas: BTreeMap<String, Vec<Arc<Quota>>>,
 }
 
 impl Charges {
@@ -141,7 +142,7 @@ impl Charges {
     }
 
     /// What they are is a premise from here on, be there some or none.
-    fn quotas_of<B: Books>(&mut self, books: &B, namespace: &str) -> Result<&[Quota], B::Failure> {
+    fn quotas_of<B: Books>(&mut self, books: &B, namespace: &str) -> Result<&[Arc<Quota>], B::Failure> {
         if !self.quotas.contains_key(namespace) {
             self.quotas.insert(namespace.to_owned(), books.quotas(namespace)?);
             self.guards.insert(Scope::ns_quota(namespace));

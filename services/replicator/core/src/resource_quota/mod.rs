@@ -11,7 +11,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rutter_apimachinery::admission::quota::{Amounts, quantity_of, units_of};
 use rutter_controller::{Controller, Fact, Intent, Plan, Reads};
 use rutter_schemas::{Count, Key};
@@ -19,6 +19,9 @@ use serde_json::{Map, Value, json};
 
 pub use view::View;
 use view::{Kept, Units};
+
+/// Between two commits about one quota: however many are born in a second, what is used is told twenty times.
+const REST: SignedDuration = SignedDuration::from_millis(50);
 
 /// The controller of ResourceQuotas.
 #[derive(Debug)]
@@ -48,6 +51,10 @@ impl Controller for ResourceQuotas {
 
     fn reconcile(view: &View, key: &Key, now: Timestamp) -> Vec<Plan> {
         vec![reconcile(view, key, now)]
+    }
+
+    fn rest() -> SignedDuration {
+        REST
     }
 
     fn reads(view: &View) -> &Reads {
