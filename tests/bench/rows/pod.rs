@@ -83,6 +83,8 @@ async fn next(lines: &mut (impl futures::Stream<Item = Result<bytes::Bytes>> + U
 struct Raw {
     containerd: Containerd,
     logs: PathBuf,
+    /// The node's cgroup, which goes with the cluster.
+    cgroup: String,
 }
 
 impl Raw {
@@ -91,7 +93,9 @@ impl Raw {
         let run_dir = node["run-dir"].as_str().context("the node says where it runs")?;
         let logs = cluster.data().join("bare");
         fs::create_dir_all(&logs)?;
-        Ok(Raw { containerd: Containerd::at(&Path::new(run_dir).join("containerd.sock")), logs })
+        let name = node["node-name"].as_str().context("the node says its name")?;
+        let containerd = Containerd::at(&Path::new(run_dir).join("containerd.sock"));
+        Ok(Raw { containerd, logs, cgroup: format!("/rutter/{name}") })
     }
 
     /// Sandbox, its address, image, container, start; then everything is removed again.
@@ -138,7 +142,7 @@ impl Raw {
             hostname: "bare".into(),
             log_directory: self.logs.display().to_string(),
             linux: Some(cri::LinuxPodSandboxConfig {
-                cgroup_parent: format!("/rutter-bench/bare-{round}"),
+                cgroup_parent: format!("{}/bare-{round}", self.cgroup),
                 ..Default::default()
             }),
             ..Default::default()
