@@ -61,7 +61,8 @@ fn a_proposal_knows_its_writes_without_their_states() {
 
 #[test]
 fn what_disagrees_with_itself_is_refused_with_a_reason() {
-    let cases: [(&str, &dyn Fn(&mut Commit), &str); 5] = [
+    type Spoil = dyn Fn(&mut Commit);
+    let cases: [(&str, &Spoil, &str); 5] = [
         (
             "no events",
             &|c| {
@@ -226,7 +227,7 @@ fn golden(name: &str) -> Vec<u8> {
 /// A missing file is written, so that a new format starts with one; then the test fails once, to be looked at.
 fn same_as_golden(name: &str, text: &[u8]) {
     if !path(name).exists() {
-        fs::write(path(name), text).unwrap();
+        fs::write(path(name), text).expect("a golden file can be written");
         panic!("{name} was written: look at it, and add it");
     }
     assert_eq!(String::from_utf8_lossy(text), String::from_utf8_lossy(&golden(name)));

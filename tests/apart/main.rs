@@ -1,6 +1,8 @@
 //! The laws of the whole on real processes and a real nats-server, each bounded to what every run of the tests can
 //! bear; `make test-twins`, `make test-stale` and `make test-leader` run them at length.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod restored;
 
 use std::time::Duration;

@@ -90,7 +90,7 @@ impl Broker {
     }
 
     pub(crate) fn settings(&self) -> StreamSettings {
-        self.settings.clone()
+        self.settings
     }
 
     /// The log's stream on it, made if it isn't there.

@@ -212,7 +212,7 @@ impl Writers {
         let client = Arc::new(cluster.client()?);
         let progress = Arc::new(Progress::of(count));
         // Names of an earlier tour are not taken again.
-        let run = u32::try_from(std::process::id())?;
+        let run = std::process::id();
         let begin =
             |writer| tokio::spawn(writer::write(client.clone(), run, writer, progress.clone(), stop.clone()));
         Ok(Writers { tasks: (0..count).map(begin).collect(), stop })

@@ -195,10 +195,7 @@ impl<'e> Runner<'e> {
 
     /// One turn; whether nothing that follows matters.
     fn step(&mut self, fold: &'e Fold, key: Value, collected: &mut Collected) -> Result<bool, Ended> {
-        let tested = match &fold.test {
-            Some(test) => Some(self.value(test)),
-            None => None,
-        };
+        let tested = fold.test.as_ref().map(|test| self.value(test));
         if matches!(tested, Some(Err(Ended::TooDear))) {
             return Err(Ended::TooDear);
         }

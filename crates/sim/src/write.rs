@@ -21,6 +21,7 @@ const PATIENCE: Time = Time::secs(30);
 
 /// Why something is written.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few live at a time, in a simulator")]
 pub enum Purpose {
     User(Wish),
     Node(Duty),

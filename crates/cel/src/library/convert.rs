@@ -28,7 +28,7 @@ pub(super) fn call(function: &str, args: &[Value]) -> Option<Answer> {
         },
         ("uint", Value::Int(number)) => range(u64::try_from(*number).ok().map(Value::Uint)),
         ("uint", Value::Double(number)) => range(
-            (*number >= 0.0 && *number < 18_446_744_073_709_551_616.0).then(|| Value::Uint(*number as u64)),
+            (*number >= 0.0 && *number < 18_446_744_073_709_551_616.0).then_some(Value::Uint(*number as u64)),
         ),
         ("uint", Value::String(text)) => match text.parse() {
             Ok(number) => Ok(Value::Uint(number)),

@@ -119,7 +119,7 @@ fn faults(name: &str, text: &str) -> Vec<String> {
         "qualifiedName" => {
             let (before, name) =
                 text.split_once('/').map_or((None, text), |(before, name)| (Some(before), name));
-            let mut faults = before.map(|before| subdomain(before)).unwrap_or_default();
+            let mut faults = before.map(subdomain).unwrap_or_default();
             faults.extend(form(
                 &QUALIFIED,
                 name,

@@ -21,11 +21,14 @@ pub(crate) use operators::compare;
 /// What a call comes to, or what went wrong.
 pub(crate) type Answer = Result<Value, String>;
 
+/// What a file here answers to a function by its arguments; nothing if it isn't its own.
+type Room = fn(&str, &[Value]) -> Option<Answer>;
+
 /// None of these has such a function for such arguments.
 pub(crate) const NO_OVERLOAD: &str = "no such overload";
 
 pub(crate) fn call(function: &str, args: &[Value]) -> Answer {
-    let rooms: [fn(&str, &[Value]) -> Option<Answer>; 10] = [
+    let rooms: [Room; 10] = [
         operators::call,
         convert::call,
         strings::call,

@@ -182,6 +182,7 @@ impl Source {
 }
 
 /// What comes while a subscription is made.
+#[allow(clippy::large_enum_variant, reason = "one for each follower, and moved once")]
 enum Begun {
     Running(Running),
     /// The stream is there again: a frame follows.

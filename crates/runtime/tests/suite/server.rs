@@ -245,7 +245,7 @@ async fn a_server_that_is_too_old_is_refused_by_what_it_says_of_itself() {
         binary: Some(old),
         max_store_bytes: 1 << 30,
     });
-    let refused = refused.await.err().expect("an old server is not started").to_string();
+    let refused = refused.await.expect_err("an old server is not started").to_string();
     assert!(refused.contains("2.9.10"), "{refused}");
 }
 

@@ -93,7 +93,7 @@ pub(super) fn between(was: Option<Value>, is: Option<Value>) -> Result<Option<St
                 "{name} is being deleted: wait until it is gone"
             );
             let shall = put_back(&was, &is);
-            (shall != is).then(|| Step::Update(is, shall))
+            (shall != is).then_some(Step::Update(is, shall))
         }
         (Some(was), None) => Some(Step::Create(made_again(&was))),
         (None, Some(is)) => Some(Step::Delete(is)),

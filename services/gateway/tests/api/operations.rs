@@ -14,6 +14,9 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::cluster::Cluster;
 
+/// By group: each path, and what its verbs were answered with.
+type Groups<'a> = BTreeMap<String, Vec<(&'a str, BTreeMap<&'a str, &'static str>)>>;
+
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md");
 const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
 
@@ -21,7 +24,7 @@ const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "op
 async fn every_published_operation_is_served_or_says_why_not() {
     let cluster = Cluster::start().await;
     let client = cluster.admin();
-    let mut groups: BTreeMap<String, Vec<(&str, BTreeMap<&str, &'static str>)>> = BTreeMap::new();
+    let mut groups: Groups<'_> = BTreeMap::new();
     let mut wrong = Vec::new();
     let (mut served, mut total) = (0, 0);
     let all = tables::operations().iter();
@@ -120,11 +123,7 @@ fn group(path: &str) -> String {
     }
 }
 
-fn page(
-    groups: &BTreeMap<String, Vec<(&str, BTreeMap<&str, &'static str>)>>,
-    served: usize,
-    total: usize,
-) -> String {
+fn page(groups: &Groups<'_>, served: usize, total: usize) -> String {
     let mut page = format!(
         "# The API, operation by operation\n\n\
          Every operation that Kubernetes 1.36 publishes, and whether Rutter serves it: {served} of {total}. `make api-table` asks a \

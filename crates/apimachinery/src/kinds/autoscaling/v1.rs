@@ -187,7 +187,8 @@ fn metric_to_v2(metric: &Value, part: &str) -> Value {
     for field in ["averageUtilization", "averageValue", "value"] {
         // An Object metric has `averageValue` bare.
         let found = Some(&old[flat(part, field)]).filter(|found| !found.is_null()).unwrap_or(&old[field]);
-        if !found.is_null() && !(name == "object" && field == "value" && *found == "0" && part == "target") {
+        let is_unset = name == "object" && field == "value" && *found == "0" && part == "target";
+        if !(found.is_null() || is_unset) {
             value[field] = found.clone();
         }
     }

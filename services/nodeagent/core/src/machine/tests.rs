@@ -545,11 +545,11 @@ fn a_write_that_lands_after_its_time_is_set_right_again() {
         outcome: if ok { Ok(()) } else { Err("no".into()) },
     };
     let told = |step: &Step| {
-        let tells = step.actions.iter().filter_map(|action| match action {
+        let mut tells = step.actions.iter().rev().filter_map(|action| match action {
             Action::Tell { status, .. } => Some(status.clone()),
             _ => None,
         });
-        tells.last()
+        tells.next()
     };
     // The container falters; nobody answers the write that says so; it recovers.
     story.machine.handle(answer(false), now);
