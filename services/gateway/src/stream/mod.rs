@@ -5,7 +5,6 @@
 pub mod bridge;
 pub mod portforward;
 pub mod remote_command;
-pub mod spdy;
 pub mod upgrade;
 pub mod websocket;
 

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rutter_schemas::protocol::dial::{DialTarget, PodRef, channel};
+use rutter_spdy::{self as spdy, Event, Headers};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::spdy::{self, Event, Headers};
 use super::{Inbound, Link, Outbound, QUEUE, websocket};
 use crate::node::dial::{Dialled, Dialler, Heard};
 
@@ -60,7 +60,7 @@ struct Half {
 }
 
 async fn forward<T: AsyncRead + AsyncWrite + Send + 'static>(stream: T, destination: Destination) {
-    let (mut events, sender) = spdy::serve(stream);
+    let (mut events, sender) = spdy::speak(stream);
     let destination = Arc::new(destination);
     let mut halves: HashMap<String, Half> = HashMap::new();
     let mut connections: HashMap<u32, mpsc::Sender<Inbound>> = HashMap::new();
@@ -91,6 +91,7 @@ async fn forward<T: AsyncRead + AsyncWrite + Send + 'static>(stream: T, destinat
                 hand(&connections, stream, Inbound::Eof { channel: channel::STDIN }).await
             }
             Event::Reset { stream } => drop(connections.remove(&stream)),
+            Event::Accepted { .. } => {}
         }
     }
 }

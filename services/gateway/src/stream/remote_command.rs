@@ -12,9 +12,9 @@ use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rutter_schemas::protocol::dial::channel;
+use rutter_spdy::{self as spdy, Event};
 use tokio::sync::mpsc;
 
-use super::spdy::{self, Event};
 use super::upgrade::Wanted;
 use super::{Inbound, Link, Outbound, QUEUE, websocket};
 
@@ -52,7 +52,7 @@ async fn over_websocket(upgraded: Upgraded, protocol: &str, channels: Channels) 
 }
 
 async fn over_spdy(upgraded: Upgraded, protocol: &str, channels: Channels) -> Option<Link> {
-    let (mut events, sender) = spdy::serve(TokioIo::new(upgraded));
+    let (mut events, sender) = spdy::speak(TokioIo::new(upgraded));
     let resizes = channels.tty && !matches!(protocol, "v2.channel.k8s.io" | "channel.k8s.io");
     let expected = [true, channels.stdin, channels.stdout, channels.stderr && !channels.tty, resizes];
     let expected = expected.into_iter().filter(|wanted| *wanted).count();
@@ -87,7 +87,7 @@ async fn opened(
                 streams.insert(channel, stream);
             }
             Event::Reset { .. } => return None,
-            Event::Data { .. } | Event::Finished { .. } => {}
+            Event::Data { .. } | Event::Finished { .. } | Event::Accepted { .. } => {}
         }
     }
     Some(streams)
@@ -115,7 +115,7 @@ async fn read(mut events: mpsc::Receiver<Event>, streams: Streams, said: mpsc::S
             Event::Finished { stream } | Event::Reset { stream } => {
                 channel_of(stream).map(|channel| Inbound::Eof { channel })
             }
-            Event::Opened { .. } => None,
+            Event::Opened { .. } | Event::Accepted { .. } => None,
         };
         // Clients half-close what they only read; only the end of stdin says something.
         let Some(inbound) =

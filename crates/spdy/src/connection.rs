@@ -6,20 +6,26 @@ use tokio::sync::mpsc;
 
 use super::frame::{self, BadFrame, Frame};
 use super::headers::{Compressor, Decompressor, Headers};
-use crate::stream::QUEUE;
 
-/// What the client did.
+/// Frames that wait between the connection and who uses it, in each direction.
+const QUEUE: usize = 8;
+
+/// What the other side did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     Opened {
         stream: u32,
         headers: Headers,
     },
+    /// A stream that we opened may carry data now.
+    Accepted {
+        stream: u32,
+    },
     Data {
         stream: u32,
         bytes: Bytes,
     },
-    /// Nothing more comes from the client on this stream.
+    /// Nothing more comes from the other side on this stream.
     Finished {
         stream: u32,
     },
@@ -31,6 +37,7 @@ pub enum Event {
 /// What is to be written.
 #[derive(Debug)]
 enum Order {
+    Open { stream: u32, headers: Headers },
     Reply { stream: u32 },
     Frame(Frame),
 }
@@ -40,7 +47,12 @@ enum Order {
 pub struct Sender(mpsc::Sender<Order>);
 
 impl Sender {
-    /// Accepts a stream that the client opened.
+    /// Opens a stream. A client's streams have odd numbers, each above the one before.
+    pub async fn open(&self, stream: u32, headers: Headers) {
+        self.put(Order::Open { stream, headers }).await;
+    }
+
+    /// Accepts a stream that the other side opened.
     pub async fn accept(&self, stream: u32) {
         self.put(Order::Reply { stream }).await;
     }
@@ -71,8 +83,8 @@ impl Sender {
     }
 }
 
-/// Speaks SPDY on this stream until it ends.
-pub fn serve<T>(stream: T) -> (mpsc::Receiver<Event>, Sender)
+/// Speaks SPDY on this stream until it ends, whichever side of it this is.
+pub fn speak<T>(stream: T) -> (mpsc::Receiver<Event>, Sender)
 where
     T: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -135,7 +147,11 @@ fn happened(frame: Frame, decompressor: &mut Decompressor) -> Result<[Option<Eve
             [data, fin.then_some(Event::Finished { stream })]
         }
         Frame::Reset { stream, .. } => [Some(Event::Reset { stream }), None],
-        Frame::SynReply { headers, .. } | Frame::Headers { headers } => {
+        Frame::SynReply { stream, fin, headers } => {
+            decompressor.block(&headers)?;
+            [Some(Event::Accepted { stream }), fin.then_some(Event::Finished { stream })]
+        }
+        Frame::Headers { headers } => {
             decompressor.block(&headers)?;
             [None, None]
         }
@@ -162,6 +178,10 @@ async fn write<T: AsyncWrite>(
 
 fn put(order: Order, compressor: &mut Compressor, out: &mut BytesMut) {
     match order {
+        Order::Open { stream, headers } => {
+            let headers = compressor.block(&headers);
+            frame::encode(&Frame::SynStream { stream, fin: false, headers }, out);
+        }
         Order::Reply { stream } => {
             let headers = compressor.block(&Headers::new());
             frame::encode(&Frame::SynReply { stream, fin: false, headers }, out);
@@ -176,26 +196,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_opens_a_stream_speaks_and_is_answered() {
-        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
-        let (mut events, sender) = serve(ours);
-        let mut wire = BytesMut::new();
-        let opened: Headers = [("streamtype".to_owned(), "stdin".to_owned())].into();
-        let headers = Compressor::new().block(&opened);
-        frame::encode(&Frame::SynStream { stream: 1, fin: false, headers }, &mut wire);
-        frame::encode(&Frame::Data { stream: 1, fin: true, bytes: Bytes::from_static(b"hi") }, &mut wire);
-        theirs.write_all(&wire).await.expect("written");
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (mut heard, client) = speak(near);
+        let (mut events, server) = speak(far);
+        let headers: Headers = [("streamtype".to_owned(), "stdin".to_owned())].into();
+        client.open(1, headers.clone()).await;
+        assert_eq!(events.recv().await, Some(Event::Opened { stream: 1, headers }));
+        server.accept(1).await;
+        assert_eq!(heard.recv().await, Some(Event::Accepted { stream: 1 }));
 
-        assert_eq!(events.recv().await, Some(Event::Opened { stream: 1, headers: opened }));
+        client.data(1, Bytes::from_static(b"hi")).await;
+        client.finish(1).await;
         assert_eq!(events.recv().await, Some(Event::Data { stream: 1, bytes: Bytes::from_static(b"hi") }));
         assert_eq!(events.recv().await, Some(Event::Finished { stream: 1 }));
 
-        sender.accept(1).await;
-        sender.data(1, Bytes::from_static(b"ho")).await;
-        drop(sender);
-        let mut buffer = BytesMut::new();
-        while theirs.read_buf(&mut buffer).await.expect("readable") > 0 {}
-        assert!(matches!(frame::decode(&mut buffer), Ok(Some(Frame::SynReply { stream: 1, .. }))));
-        let data = Frame::Data { stream: 1, fin: false, bytes: Bytes::from_static(b"ho") };
-        assert_eq!(frame::decode(&mut buffer), Ok(Some(data)));
+        // What a client only ended it still hears.
+        server.data(1, Bytes::from_static(b"ho")).await;
+        server.reset(1).await;
+        drop(server);
+        assert_eq!(heard.recv().await, Some(Event::Data { stream: 1, bytes: Bytes::from_static(b"ho") }));
+        assert_eq!(heard.recv().await, Some(Event::Reset { stream: 1 }));
+        assert_eq!(heard.recv().await, None);
     }
 }
