@@ -90,7 +90,21 @@ fn exec(cluster: &Cluster) {
     assert!(refused.contains("no such file or directory"), "{refused}");
 }
 
+/// A program that reads to the end of what it is given, that it may end; one that doesn't, and goes on.
 fn attach(cluster: &Cluster) {
+    let run = |name: &str, command: &str| {
+        format!(
+            "echo ahoy | timeout 60 kubectl run {name} -i --rm --quiet --restart=Never --image=busybox:test \
+             --image-pull-policy=Never -- {command}"
+        )
+    };
+    for line in [run("soon", "sed s/ahoy/heard/"), run("late", "sh -c 'cat >/dev/null; sleep 1; echo heard'")]
+    {
+        let said = cluster.run(&format!("{line} 2>/dev/null"));
+        assert!(said.starts_with("heard\n"), "$ {line}\n{said}");
+    }
+    let said = cluster.attempt(&format!("{}; echo ended $?", run("seven", "sh -c 'cat; exit 7'")));
+    assert!(said.as_ref().is_ok_and(|said| said.contains("ended 7")), "{said:?}");
     cluster.run(
         r#"kubectl apply -f - <<'YAML'
 apiVersion: v1
@@ -107,12 +121,17 @@ spec:
 YAML"#,
     );
     cluster.run("kubectl wait --for=condition=Ready pod/echo --timeout=60s");
+    // Its input stays open for who comes next; who has said all is let go.
+    for word in ["one", "two"] {
+        cluster.run(&format!("echo {word} | timeout 60 kubectl attach -i echo"));
+        cluster.until(&format!("kubectl logs echo | grep -c '<{word}>'"), |count| count == "1\n");
+    }
     let said = cluster.run(
-        "set -m; (echo one; exec sleep 100000) | kubectl attach -i echo >/tmp/rutter-e2e-attach 2>/dev/null & \
-         for n in $(seq 600); do grep -q '<one>' /tmp/rutter-e2e-attach && break; sleep 0.1; done; \
+        "set -m; (echo three; exec sleep 100000) | kubectl attach -i echo >/tmp/rutter-e2e-attach 2>/dev/null & \
+         for n in $(seq 600); do grep -q '<three>' /tmp/rutter-e2e-attach && break; sleep 0.1; done; \
          kill %1; cat /tmp/rutter-e2e-attach; rm /tmp/rutter-e2e-attach",
     );
-    assert!(said.contains("<one>"), "{said}");
+    assert!(said.contains("<three>"), "{said}");
     cluster.run("kubectl delete pod echo --now");
 }
 

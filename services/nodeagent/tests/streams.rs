@@ -37,11 +37,11 @@ impl Caller {
         }
     }
 
-    async fn send(&mut self, payload: &'static [u8]) {
+    async fn send(&mut self, payload: &[u8]) {
         let frame = DialFrame::Data {
             channel: channel::STDIN,
             number: self.sent,
-            payload: Bytes::from_static(payload),
+            payload: Bytes::copy_from_slice(payload),
         };
         self.publish(frame).await;
     }
@@ -154,6 +154,8 @@ async fn logs_commands_and_connections_flow_through_the_broker() {
         assert!(out.contains("200") && out.ends_with("ok\n"), "{out}");
     }
 
+    joined_containers_hear_the_end(&node, &client).await;
+
     // A stream that nobody reads holds back nobody else.
     let stalled = Caller::dial(&client, &name, exec(&pod, &["/demo", "lines", "100000000"], false))
         .await
@@ -167,4 +169,47 @@ async fn logs_commands_and_connections_flow_through_the_broker() {
     node.delete_pod("web", 1).await;
     node.until("the pod is deleted", |world| world.deleted.contains(&"web".to_owned())).await;
     node.end().await;
+}
+
+/// `stdinOnce`: the end of the first input is the container's, whose output still comes; without it, the container keeps
+/// its input for who joins next.
+async fn joined_containers_hear_the_end(node: &Node, client: &async_nats::Client) {
+    let attach = |pod: &str| DialTarget::Attach {
+        pod: PodRef { namespace: "default".into(), name: pod.into(), uid: String::new() },
+        container: "c".into(),
+        stdin: true,
+        stdout: true,
+        stderr: true,
+        tty: false,
+    };
+    let name = node.cfg.node_name.clone();
+    let reads_once = json!({"name": "c", "args": ["cat"], "stdin": true, "stdinOnce": true});
+    node.put_pod("once", json!({"restartPolicy": "Never", "containers": [reads_once]})).await;
+    node.until_ready("once").await;
+    let mut caller = Caller::dial(client, &name, attach("once")).await.expect("open");
+    caller.send(b"the first and ").await;
+    caller.send(b"the last").await;
+    caller.eof().await;
+    let [_, out, _, error] = caller.read().await;
+    assert_eq!(out, "the first and the last");
+    assert!(error.contains("Success"), "{error}");
+    let status =
+        node.until_status("once", "it read to the end", |status| status["phase"] == "Succeeded").await;
+    assert_eq!(status["containerStatuses"][0]["state"]["terminated"]["exitCode"], 0);
+
+    let reads_on = json!({"name": "c", "args": ["cat"], "stdin": true});
+    node.put_pod("on", json!({"restartPolicy": "Never", "containers": [reads_on]})).await;
+    node.until_ready("on").await;
+    for words in [&b"one\n"[..], b"two\n"] {
+        let mut caller = Caller::dial(client, &name, attach("on")).await.expect("open");
+        caller.send(words).await;
+        node.until_log("on", "c", &String::from_utf8_lossy(words)).await;
+        caller.eof().await;
+        caller.read().await;
+    }
+    assert_eq!(node.status("on")["phase"], "Running");
+    for pod in ["once", "on"] {
+        node.delete_pod(pod, 1).await;
+        node.until("the pod is deleted", |world| world.deleted.contains(&pod.to_owned())).await;
+    }
 }

@@ -1,5 +1,5 @@
-//! A command in a container, through containerd's own task service: pipes of ours, so that the end of the input
-//! reaches the command (the CRI's WebSocket can't say it).
+//! A command in a container, through containerd's own task service: pipes of ours, with nothing between the command and
+//! the stream.
 
 use std::path::{Path, PathBuf};
 

@@ -9,6 +9,7 @@ mod exec;
 mod flow;
 mod log;
 mod logs;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -153,8 +154,8 @@ impl Streams {
             DialTarget::Attach { pod, container, stdin, stdout, stderr, tty } => {
                 let id = self.running(&pod, &container).await?;
                 let wanted = AttachRequest { container_id: id, stdin, tty, stdout, stderr: stderr && !tty };
-                let socket = attach::open(self.cri()?, wanted).await.map_err(Refused::failed)?;
-                Ok(Box::pin(attach::flow(socket, flow)))
+                let session = attach::open(self.cri()?, wanted).await.map_err(Refused::failed)?;
+                Ok(Box::pin(session.flow(flow)))
             }
             DialTarget::PortForward { pod, port } => {
                 let sandbox = self.sandbox(&pod).await?;
