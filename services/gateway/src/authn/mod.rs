@@ -91,7 +91,7 @@ fn in_protocols(headers: &HeaderMap) -> Option<String> {
     let encoded = offered
         .split(',')
         .map(str::trim)
-        .find_map(|word| word.strip_prefix("base64url.bearer.authorization.k8s.io."))?;
+        .find_map(|word| word.strip_prefix(crate::stream::upgrade::TOKEN))?;
     String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
 }
 

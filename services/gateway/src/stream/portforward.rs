@@ -1,25 +1,26 @@
 //! Port-forward: every connection of the user's is a pair of streams, data and error, that name a port of the pod.
 //!
 //! kubectl from 1.31 carries SPDY inside a WebSocket (`SPDY/3.1+portforward.k8s.io`, KEP-4006), older ones speak SPDY
-//! (`portforward.k8s.io`); the WebSocket channel protocol (`v4.channel.k8s.io`, ports in the query, two channels each)
-//! is what client libraries use.
+//! (`portforward.k8s.io`); the WebSocket channel protocol (`v4.channel.k8s.io`, or as text `v4.base64.channel.k8s.io`;
+//! ports in the query, two channels each) is what client libraries use.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use rutter_schemas::protocol::dial::{DialTarget, PodRef, channel};
 use rutter_spdy::{self as spdy, Event, Headers};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::{Inbound, Link, Outbound, QUEUE, websocket};
+use super::websocket::{self, Channeled};
+use super::{Inbound, Link, Outbound, QUEUE};
 use crate::node::dial::{Dialled, Dialler, Heard};
 
 pub const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
-pub const WEBSOCKET: [&str; 2] = [TUNNEL, "v4.channel.k8s.io"];
+pub const WEBSOCKET: [&str; 3] = [TUNNEL, "v4.base64.channel.k8s.io", "v4.channel.k8s.io"];
 pub const SPDY: [&str; 1] = ["portforward.k8s.io"];
 
 /// Connections at once through one port-forward.
@@ -175,9 +176,15 @@ async fn carry(
 
 /// Serves the channel protocol: ports were named in the query; channel 2n carries the data of the nth, 2n+1 its error,
 /// and each begins with the port in little endian (k8s.io/kubelet `pkg/cri/streaming/portforward/websocket.go`).
-pub async fn over_channels(upgrade: OnUpgrade, ports: Vec<u16>, destination: Destination) {
+pub async fn over_channels(
+    upgrade: OnUpgrade,
+    protocol: Channeled,
+    ports: Vec<u16>,
+    destination: Destination,
+) {
     let Ok(upgraded) = upgrade.await else { return };
-    let Link { mut inbound, outbound, .. } = channel_link(upgraded).await;
+    let socket = websocket::accept(upgraded).await;
+    let Link { mut inbound, outbound, .. } = websocket::channels(socket, protocol, &[]);
     let mut connections = Vec::new();
     for (index, port) in ports.into_iter().enumerate() {
         let Ok(first) = u8::try_from(index * 2) else { break };
@@ -197,10 +204,6 @@ pub async fn over_channels(upgrade: OnUpgrade, ports: Vec<u16>, destination: Des
             let _ = connection.send(said).await;
         }
     }
-}
-
-async fn channel_link(upgraded: Upgraded) -> Link {
-    websocket::channels(websocket::accept(upgraded).await, false, false, &[])
 }
 
 async fn channel_connection(

@@ -2,7 +2,7 @@
 //!
 //! | client | upgrade | protocol |
 //! | --- | --- | --- |
-//! | kubectl from 1.30, client libraries | WebSocket | `v5.channel.k8s.io`, `v4.channel.k8s.io`, `channel.k8s.io` |
+//! | kubectl from 1.30, client libraries | WebSocket | `v5.channel.k8s.io`, `v4.channel.k8s.io`, `channel.k8s.io`; the last two as text |
 //! | kubectl before | SPDY/3.1 | `v4.channel.k8s.io` … `channel.k8s.io`, one SPDY stream per channel |
 
 use std::collections::BTreeMap;
@@ -16,10 +16,17 @@ use rutter_spdy::{self as spdy, Event};
 use tokio::sync::mpsc;
 
 use super::upgrade::Wanted;
-use super::{Inbound, Link, Outbound, QUEUE, websocket};
+use super::websocket::{self, Channeled};
+use super::{Inbound, Link, Outbound, QUEUE};
 
-/// The protocols we speak, best first.
-pub const WEBSOCKET: [&str; 3] = ["v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io"];
+/// The protocols we speak, best first; who names none speaks the last.
+pub const WEBSOCKET: [&str; 5] = [
+    "v5.channel.k8s.io",
+    "v4.channel.k8s.io",
+    "v4.base64.channel.k8s.io",
+    "base64.channel.k8s.io",
+    "channel.k8s.io",
+];
 pub const SPDY: [&str; 5] =
     ["v5.channel.k8s.io", "v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"];
 
@@ -46,9 +53,12 @@ pub async fn link(upgrade: OnUpgrade, wanted: Wanted, protocol: &str, channels: 
 
 async fn over_websocket(upgraded: Upgraded, protocol: &str, channels: Channels) -> Link {
     let socket = websocket::accept(upgraded).await;
-    let greeted = if channels.stdout { channel::STDOUT } else { channel::STDERR };
-    let modern = protocol != "channel.k8s.io";
-    websocket::channels(socket, protocol.starts_with("v5"), modern, &[greeted])
+    let greeted = match (channels.stdout, channels.stderr) {
+        (true, _) => channel::STDOUT,
+        (false, true) => channel::STDERR,
+        (false, false) => channel::ERROR,
+    };
+    websocket::channels(socket, Channeled::named(protocol), &[greeted])
 }
 
 async fn over_spdy(upgraded: Upgraded, protocol: &str, channels: Channels) -> Option<Link> {

@@ -30,18 +30,23 @@ pub fn wanted(headers: &HeaderMap) -> Option<Wanted> {
     }
 }
 
+/// A browser's way to send its token, which is no protocol.
+pub const TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
+
 /// The protocols that the client offers, in its order.
 pub fn offered(headers: &HeaderMap, wanted: Wanted) -> Vec<String> {
     let name = match wanted {
         Wanted::WebSocket => SEC_WEBSOCKET_PROTOCOL,
         Wanted::Spdy => STREAM_PROTOCOL,
     };
-    words(headers, &name).map(str::to_owned).collect()
+    words(headers, &name).filter(|word| !word.starts_with(TOKEN)).map(str::to_owned).collect()
 }
 
-/// The first of ours, best first, that the client offers.
+/// Our best if the client offers it, else the first of its own that we know.
 pub fn agreed<'a>(ours: &[&'a str], offered: &[String]) -> Option<&'a str> {
-    ours.iter().find(|ours| offered.iter().any(|theirs| theirs == *ours)).copied()
+    let known = |theirs: &String| ours.iter().find(|ours| theirs == *ours).copied();
+    let best = ours.first().filter(|best| offered.iter().any(|theirs| theirs == *best));
+    best.copied().or_else(|| offered.iter().find_map(known))
 }
 
 /// 101, for the protocol agreed on; none when a WebSocket client sent no key.
@@ -98,14 +103,22 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_protocol_that_both_know_is_agreed_on() {
-        let ours = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+    fn our_best_protocol_or_the_clients_first_is_agreed_on() {
+        let ours = ["v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io"];
         let offered = |list: &str| offered(&headers(&[("sec-websocket-protocol", list)]), Wanted::WebSocket);
         assert_eq!(
             agreed(&ours, &offered("v4.channel.k8s.io, v5.channel.k8s.io")),
             Some("v5.channel.k8s.io")
         );
         assert_eq!(agreed(&ours, &offered("v4.channel.k8s.io")), Some("v4.channel.k8s.io"));
+        assert_eq!(
+            agreed(&ours, &offered("v9.channel.k8s.io, channel.k8s.io, v4.channel.k8s.io")),
+            Some("channel.k8s.io")
+        );
+        assert_eq!(
+            offered("base64url.bearer.authorization.k8s.io.YWJj, channel.k8s.io"),
+            ["channel.k8s.io".to_owned()]
+        );
         assert_eq!(agreed(&ours, &offered("v9.channel.k8s.io")), None);
     }
 

@@ -1,6 +1,7 @@
 //! `log`, `exec`, `attach` and `portforward` of pods: dialled through the node that has the pod.
 
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use http::{Response, StatusCode};
 use rutter_apimachinery::status::{Status, Subject};
 use rutter_schemas::protocol::dial::{DialTarget, LogOptions, PodRef, channel};
@@ -16,6 +17,7 @@ use crate::stream::bridge;
 use crate::stream::portforward::{self, Destination};
 use crate::stream::remote_command::{self, Channels};
 use crate::stream::upgrade::{self, Wanted};
+use crate::stream::websocket::{self, Channeled};
 
 /// A pod that is on a node.
 struct Placed {
@@ -30,7 +32,7 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
     let placed = placed(&call).await?;
     let what = call.info.subresource.clone();
     match what.as_str() {
-        "log" => log(&call, placed).await,
+        "log" => log(&mut call, placed).await,
         "portforward" => port_forward(&mut call, placed),
         _ => command(&mut call, placed, what == "exec").await,
     }
@@ -57,32 +59,42 @@ async fn placed(call: &Call) -> Result<Placed, Status> {
     Ok(Placed { node, pod, object })
 }
 
-async fn log(call: &Call, placed: Placed) -> Result<Response<Body>, Status> {
+async fn log(call: &mut Call, placed: Placed) -> Result<Response<Body>, Status> {
     let options = log_options(&call.query)?;
     let container = container(&placed.object, &call.query)?;
     if placed.node.is_empty() {
-        return Ok(respond::text(StatusCode::OK, ""));
+        let mut nothing = Response::new(body::empty());
+        *nothing.status_mut() = StatusCode::NO_CONTENT;
+        return Ok(nothing);
     }
     let target = DialTarget::Logs { pod: placed.pod, container, options };
+    let over_websocket = match upgrade::wanted(&call.headers) {
+        Some(Wanted::WebSocket) => Some(agreed(call, &websocket::READER, &[])?),
+        _ => None,
+    };
     let dialled = call.gateway.dialler.dial(&placed.node, target).await?;
-    Ok(respond::with_body(StatusCode::OK, "text/plain", logged(dialled)))
+    let Some((wanted, protocol)) = over_websocket else {
+        return Ok(respond::with_body(StatusCode::OK, "text/plain", body::stream(logged(dialled))));
+    };
+    let (answer, upgrade) = upgraded(call, wanted, protocol)?;
+    tokio::spawn(websocket::bytes(upgrade, protocol, logged(dialled)));
+    Ok(answer)
 }
 
-fn logged(dialled: Dialled) -> Body {
+fn logged(dialled: Dialled) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
     let (sending, hearing) = dialled.split();
     // The sending side is kept, so that the node is told when the client stops reading.
     let parts = futures::stream::unfold((sending, hearing), |(sending, mut hearing)| async move {
         let heard = hearing.next().await?;
         Some((heard, (sending, hearing)))
     });
-    let lines = parts.filter_map(|heard| async {
+    parts.filter_map(|heard| async {
         match heard {
             Heard::Data { channel: channel::STDOUT, bytes } => Some(Ok(bytes)),
             Heard::End { reason } if !reason.is_empty() => Some(Err(BodyError::from(reason))),
             Heard::Data { .. } | Heard::Eof { .. } | Heard::End { .. } => None,
         }
-    });
-    body::stream(lines)
+    })
 }
 
 fn log_options(query: &Query) -> Result<LogOptions, Status> {
@@ -199,7 +211,7 @@ fn port_forward(call: &mut Call, placed: Placed) -> Result<Response<Body>, Statu
     if tunnelled || wanted == Wanted::Spdy {
         tokio::spawn(portforward::over_spdy(upgrade, tunnelled, destination));
     } else {
-        tokio::spawn(portforward::over_channels(upgrade, ports, destination));
+        tokio::spawn(portforward::over_channels(upgrade, Channeled::named(protocol), ports, destination));
     }
     Ok(answer)
 }
@@ -215,7 +227,7 @@ fn agreed(
     };
     let offered = upgrade::offered(&call.headers, wanted);
     let ours = if wanted == Wanted::WebSocket { websocket } else { spdy };
-    // Who offers nothing speaks the oldest.
+    // Who offers nothing speaks the last.
     let oldest = ours.last().copied().filter(|_| offered.is_empty());
     let agreed = upgrade::agreed(ours, &offered).or(oldest);
     agreed.map(|protocol| (wanted, protocol)).ok_or_else(|| {

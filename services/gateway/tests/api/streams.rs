@@ -3,14 +3,18 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
 use rutter_runtime::roles::Role;
 use rutter_schemas::protocol::dial::{Dial, DialAnswer, DialFrame, DialTarget, WINDOW, channel};
 use rutter_schemas::subjects::node;
 use serde_json::json;
+use tokio_tungstenite::tungstenite::{self, Message};
 
+use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::kubectl::Kubectl;
+
+type Socket = tokio_tungstenite::WebSocketStream<hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>>;
 
 /// Answers every dial: a log of two lines, a command that echoes its input, a connection that answers in capitals.
 async fn agent(nats: async_nats::Client, name: &'static str) {
@@ -171,6 +175,113 @@ async fn kubectl_reaches_into_a_pod() {
     })
     .await
     .unwrap();
+    cluster.stop().await;
+}
+
+/// Opens a WebSocket; gives back what was agreed on, and the socket.
+async fn websocket(client: &Client, path: &str, protocol: &str) -> (Option<String>, Socket) {
+    let mut headers = vec![
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    if !protocol.is_empty() {
+        headers.push(("sec-websocket-protocol", protocol));
+    }
+    let answer = client.begin(http::Method::GET, path, &headers, Bytes::new()).await;
+    assert_eq!(answer.status(), 101, "{path} as {protocol}");
+    let agreed = answer.headers().get("sec-websocket-protocol");
+    let agreed = agreed.map(|protocol| protocol.to_str().unwrap().to_owned());
+    let upgraded = hyper_util::rt::TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
+    (agreed, Socket::from_raw_socket(upgraded, tungstenite::protocol::Role::Client, None).await)
+}
+
+/// All that comes, until an orderly end.
+async fn told(socket: &mut Socket) -> Vec<Message> {
+    let mut messages = Vec::new();
+    loop {
+        match socket.next().await.expect("an end that says so").unwrap() {
+            Message::Close(_) => return messages,
+            message => messages.push(message),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_comes_over_a_websocket() {
+    let cluster = Cluster::start().await;
+    agent(cluster.connect(&Role::Node("n1".into())).await, "n1").await;
+    placed(&cluster, "p", "n1").await;
+    let client = cluster.admin();
+    let path = "/api/v1/namespaces/default/pods/p/log?container=c";
+    for (protocol, first, last) in [
+        ("", Message::binary(""), Message::binary("one\ntwo\n")),
+        ("binary.k8s.io", Message::binary(""), Message::binary("one\ntwo\n")),
+        ("base64.binary.k8s.io", Message::text(""), Message::text("b25lCnR3bwo=")),
+    ] {
+        let (agreed, mut socket) = websocket(&client, path, protocol).await;
+        assert_eq!(agreed.unwrap_or_default(), protocol);
+        assert_eq!(told(&mut socket).await, [first, last], "{protocol}");
+    }
+    let headers = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-protocol", "channel.k8s.io"),
+    ];
+    assert_eq!(client.begin(http::Method::GET, path, &headers, Bytes::new()).await.status(), 403);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_speaks_every_channel_protocol() {
+    let cluster = Cluster::start().await;
+    agent(cluster.connect(&Role::Node("n1".into())).await, "n1").await;
+    placed(&cluster, "p", "n1").await;
+    let client = cluster.admin();
+    let path = |command: &str| {
+        format!("/api/v1/namespaces/default/pods/p/exec?container=c&stdout=1&stderr=1&command={command}")
+    };
+    for (protocol, text) in [
+        ("v5.channel.k8s.io", false),
+        ("v4.channel.k8s.io", false),
+        ("v4.base64.channel.k8s.io", true),
+        ("base64.channel.k8s.io", true),
+        ("channel.k8s.io", false),
+        ("", false),
+    ] {
+        let (agreed, mut socket) = websocket(&client, &path("fail"), protocol).await;
+        assert_eq!(agreed.unwrap_or_default(), protocol);
+        let messages = told(&mut socket).await;
+        let (hello, oops) = match text {
+            true => (Message::text("1"), Message::text("2b29wcwo=")),
+            false => (Message::binary(&b"\x01"[..]), Message::binary(&b"\x02oops\n"[..])),
+        };
+        assert_eq!(messages[..2], [hello, oops], "{protocol}");
+        let end = match text {
+            true => {
+                use base64::Engine;
+                let message = messages[2].to_text().unwrap();
+                assert!(message.starts_with('3'), "{message}");
+                base64::engine::general_purpose::STANDARD.decode(&message[1..]).unwrap()
+            }
+            false => messages[2].clone().into_data()[1..].to_vec(),
+        };
+        let end = String::from_utf8(end).unwrap();
+        if protocol.starts_with('v') {
+            assert!(end.contains("NonZeroExitCode"), "{protocol}: {end}");
+        } else {
+            assert_eq!(end, "command terminated with non-zero exit code", "{protocol}");
+        }
+    }
+    // Input as text.
+    let path = format!("{}&stdin=1", path("cat"));
+    let (_, mut socket) = websocket(&client, &path, "base64.channel.k8s.io").await;
+    socket.send(Message::text("0aGVhcmQ=")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("1"));
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("1aGVhcmQ="));
     cluster.stop().await;
 }
 
