@@ -9,6 +9,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("who_attaches_hears_and_is_heard", attach),
     ("ports_are_forwarded_to_pods_and_services", port_forward),
     ("a_pod_is_copied_to_debug_it", debug),
+    ("nodes_tell_of_themselves", node_pages),
     ("files_are_copied_while_another_reader_stalls", copy),
     ("older_kubectls_stream_too", older),
     ("what_was_reached_is_gone", gone),
@@ -151,6 +152,28 @@ fn port_forward(cluster: &Cluster) {
     cluster.until("kubectl get --raw /api/v1/namespaces/default/pods/shell:8000/proxy/index.html", |out| {
         out == "hello\n"
     });
+}
+
+/// What tools that look at nodes ask for, through the API.
+fn node_pages(cluster: &Cluster) {
+    let node = "/api/v1/nodes/$(kubectl get node -o jsonpath='{.items[0].metadata.name}')";
+    let says = |path: &str| cluster.run(&format!("kubectl get --raw \"{node}{path}\""));
+    assert_eq!(says("/proxy/healthz"), "ok");
+    assert_eq!(says(":10250/proxy/healthz/ping"), "ok");
+    let shell =
+        format!("kubectl get --raw \"{node}/proxy/pods\" | jq -r '.items[].metadata.name' | grep -x shell");
+    assert_eq!(cluster.run(&shell), "shell\n");
+    assert!(
+        says("/proxy/metrics/resource").contains("container_cpu_usage_seconds_total{container=\"first\"")
+    );
+    assert!(says("/proxy/metrics/cadvisor").contains("machine_cpu_cores"));
+    let used = format!(
+        "kubectl get --raw \"{node}/proxy/stats/summary\" | jq '[.pods[] | select(.podRef.name == \"shell\") | .containers[].memory.workingSetBytes > 0] | all'"
+    );
+    assert_eq!(cluster.run(&used), "true\n");
+    assert_eq!(says("/proxy/containerLogs/default/shell/second"), "second\n");
+    assert!(says("/proxy/logs/").contains("<pre>"));
+    assert!(says("/proxy/configz").contains("kubeletconfig"));
 }
 
 fn debug(cluster: &Cluster) {

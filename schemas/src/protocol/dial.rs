@@ -79,6 +79,10 @@ pub enum DialTarget {
     PortForward { pod: PodRef, port: u16 },
     /// A TCP connection to one of the pod's addresses, made from the node (proxy, webhooks, probes by others).
     Connect { pod: PodRef, port: u16 },
+    /// What the node tells of itself, over HTTP/1.1: the pages of upstream's kubelet.
+    Pages,
+    /// A TCP connection to a port of the node's own address.
+    Host { port: u16 },
 }
 
 /// A pod on the node that is asked.

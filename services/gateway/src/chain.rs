@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
-use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use rutter_apimachinery::registry::Resource;
@@ -36,6 +36,8 @@ pub struct Call {
     pub query: Query,
     pub accept: Accept,
     pub method: Method,
+    /// Path and query as they were written.
+    pub uri: Uri,
     pub headers: HeaderMap,
     pub resource: Arc<Resource>,
     /// Taken once, by who reads it.
@@ -54,6 +56,7 @@ impl Call {
             query: self.query.clone(),
             accept: self.accept,
             method: self.method.clone(),
+            uri: self.uri.clone(),
             headers: self.headers.clone(),
             resource: self.resource.clone(),
             body: None,
@@ -162,9 +165,10 @@ fn called(
     };
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
-    let (method, headers) = (parts.method, parts.headers);
+    let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
     let body = Some(body);
-    Ok(Call { gateway: gateway.clone(), user, info, query, accept, method, headers, resource, body, upgrade })
+    let gateway = gateway.clone();
+    Ok(Call { gateway, user, info, query, accept, method, uri, headers, resource, body, upgrade })
 }
 
 /// What is asked and never stored (reviews) has no Table.

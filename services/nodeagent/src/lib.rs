@@ -12,6 +12,7 @@
 //! | `disk` | volumes, the kept feed, paths |
 //! | `net` | addresses for pods, Services, DNS |
 //! | `stream` | logs, exec, connections into pods |
+//! | `page` | what the node tells of itself over HTTP |
 //! | `probe` | questions over the network |
 //! | [`image`] | images without a registry |
 //! | `node` | the `Node` object, statistics, cgroups |
@@ -23,6 +24,7 @@ pub mod image;
 pub mod link;
 mod net;
 mod node;
+mod page;
 mod probe;
 mod run;
 mod runtime;

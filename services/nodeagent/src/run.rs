@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rutter_apimachinery::recorder::{Note, Regarding};
+use rutter_nodeagent_core::objects::Objects;
 use rutter_nodeagent_core::plan::NodeFacts;
 use rutter_schemas::protocol::node::{Feed, NodeCommand, NodeStats};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,7 @@ use crate::agent::{Booted, Commands, Question, Recorder, boot, boot_sim};
 use crate::disk::Paths;
 use crate::link::{self, Link, nats};
 use crate::node::{object, stats};
+use crate::page::Pages;
 use crate::runtime::{Runtime, containerd};
 use crate::{Config, ConfigError, ContainerdError, RuntimeKind};
 
@@ -123,9 +125,11 @@ async fn run_node(
     }
     spawn(Box::pin(notes.write_down(cfg.node_name.clone(), commands.clone())));
     spawn(Box::pin(tell_node(cfg.clone(), facts.clone(), commands, runtime.clone(), Some(recorder))));
-    spawn(Box::pin(tell_stats(cfg.node_name.clone(), runtime.clone(), questions.clone(), stats_to)));
+    let (kept, sampled) = watch::channel(NodeStats::default());
+    spawn(Box::pin(tell_stats(cfg.node_name.clone(), runtime.clone(), questions.clone(), stats_to, kept)));
     if let Some(data) = data {
-        spawn(Box::pin(crate::stream::serve(data, cfg.node_name.clone(), paths, runtime, questions)));
+        let pages = Pages { cfg: cfg.clone(), began: Timestamp::now(), sampled };
+        spawn(Box::pin(crate::stream::serve(data, paths, runtime, questions, pages)));
     }
     crate::net::start(cfg, &facts, network, services, &company);
     agent.run(shutdown).await;
@@ -145,7 +149,8 @@ async fn run_simulated(
     let stats_to = near.stats.clone();
     let booted = boot_sim(&cfg, index, near);
     let facts = Arc::new(booted.agent.node.facts().clone());
-    let beats = tell_stats(cfg.node_name.clone(), booted.runtime.clone(), booted.questions, stats_to);
+    let (kept, _) = watch::channel(NodeStats::default());
+    let beats = tell_stats(cfg.node_name.clone(), booted.runtime.clone(), booted.questions, stats_to, kept);
     // Thousands of nodes in one process say nothing to operators.
     let told = tell_node(cfg.clone(), NodeFacts::clone(&facts), booted.commands, booted.runtime, None);
     tokio::select! {
@@ -246,13 +251,14 @@ async fn tell_stats(
     runtime: Runtime,
     questions: mpsc::Sender<Question>,
     to: mpsc::Sender<NodeStats>,
+    kept: watch::Sender<NodeStats>,
 ) {
     let mut sampler = stats::Sampler::default();
     let mut tick = tokio::time::interval(STATS_EVERY);
     loop {
         tick.tick().await;
         let (answer, wait) = oneshot::channel();
-        let look = Box::new(move |node: &rutter_nodeagent_core::node::Node| {
+        let look = Box::new(move |node: &rutter_nodeagent_core::node::Node, _: &Objects| {
             let _ = answer.send(stats::running(node));
         });
         if questions.send(Question { look }).await.is_err() {
@@ -260,7 +266,9 @@ async fn tell_stats(
         }
         let Ok(pods) = wait.await else { return };
         let ids: Vec<String> = pods.iter().flat_map(|pod| pod.containers.values().cloned()).collect();
-        if to.send(sampler.sample(&node, pods)).await.is_err() {
+        let sample = sampler.sample(&node, pods);
+        kept.send_replace(sample.clone());
+        if to.send(sample).await.is_err() {
             return;
         }
         for id in ids {

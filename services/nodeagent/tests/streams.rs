@@ -155,6 +155,7 @@ async fn logs_commands_and_connections_flow_through_the_broker() {
     }
 
     joined_containers_hear_the_end(&node, &client).await;
+    the_node_tells_of_itself(&node, &client).await;
 
     // A stream that nobody reads holds back nobody else.
     let stalled = Caller::dial(&client, &name, exec(&pod, &["/demo", "lines", "100000000"], false))
@@ -212,4 +213,59 @@ async fn joined_containers_hear_the_end(node: &Node, client: &async_nats::Client
         node.delete_pod(pod, 1).await;
         node.until("the pod is deleted", |world| world.deleted.contains(&pod.to_owned())).await;
     }
+}
+
+async fn page(client: &async_nats::Client, node: &str, path: &str) -> String {
+    let mut caller = Caller::dial(client, node, DialTarget::Pages).await.expect("open");
+    caller.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await;
+    let [_, answer, ..] = caller.read().await;
+    answer
+}
+
+async fn the_node_tells_of_itself(node: &Node, client: &async_nats::Client) {
+    let name = node.cfg.node_name.as_str();
+    let body = |answer: String| {
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
+        body.to_owned()
+    };
+    assert_eq!(body(page(client, name, "/healthz").await), "ok");
+    let verbose = body(page(client, name, "/healthz?verbose").await);
+    assert_eq!(verbose, "[+]ping ok\n[+]syncloop ok\nhealthz check passed\n");
+
+    let pods: serde_json::Value =
+        serde_json::from_str(&body(page(client, name, "/pods").await)).expect("JSON");
+    assert_eq!((&pods["kind"], &pods["items"][0]["metadata"]["name"]), (&json!("PodList"), &json!("web")));
+    assert_eq!(pods["items"][0]["status"]["phase"], "Running");
+
+    let metrics = body(page(client, name, "/metrics/resource").await);
+    let sample = |name: &str| {
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_else(|| panic!("{name} in {metrics}"));
+        line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number")
+    };
+    let of_web = "{container=\"web\",pod=\"web\",namespace=\"default\"}";
+    assert!(sample(&format!("container_memory_working_set_bytes{of_web}")) > 0.0);
+    assert!(sample(&format!("container_cpu_usage_seconds_total{of_web}")) > 0.0);
+    assert!(sample("node_memory_working_set_bytes") > sample("pod_memory_working_set_bytes"));
+    assert!(body(page(client, name, "/metrics").await).contains("kubelet_running_pods 1"));
+
+    let summary = body(page(client, name, "/stats/summary").await);
+    let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!(summary["pods"][0]["podRef"]["name"], "web");
+    assert!(summary["pods"][0]["containers"][0]["memory"]["workingSetBytes"].as_u64() > Some(0), "{summary}");
+    assert!(summary["node"]["fs"]["capacityBytes"].as_u64() > Some(0), "{summary}");
+
+    assert!(body(page(client, name, "/containerLogs/default/web/web").await).contains("8080"));
+    let lost = page(client, name, "/containerLogs/default/web/none").await;
+    assert!(
+        lost.starts_with("HTTP/1.1 404 ") && lost.contains("container \"none\" not found in pod \"web\""),
+        "{lost}"
+    );
+    assert!(body(page(client, name, "/configz").await).contains("\"maxPods\":110"));
+    assert!(body(page(client, name, "/logs/").await).contains("<pre>"));
+    assert!(page(client, name, "/logs/..%2f..%2fetc/passwd").await.starts_with("HTTP/1.1 404 "));
+    assert!(page(client, name, "/run/default/web/web").await.starts_with("HTTP/1.1 404 "));
 }

@@ -109,7 +109,6 @@ fn reason(path: &str) -> Option<&'static str> {
             Some("alpha")
         }
         () if path.starts_with("/logs/") => Some("files"),
-        () if path.starts_with("/api/v1/nodes/{name}/proxy") => Some("nodes"),
         () => None,
     }
 }
@@ -130,7 +129,6 @@ fn page(groups: &Groups<'_>, served: usize, total: usize) -> String {
          running gateway and writes this page; a test holds the page against the answers.\n\n\
          - **yes**: served.\n\
          - **alpha**, **beta**: upstream serves these versions only when they are switched on; Rutter does not have them.\n\
-         - **nodes**: a node listens for nobody; its logs, commands and pods are reached by their own subresources.\n\
          - **files**: log files of the API server's machine, which Rutter does not offer.\n\n\
          Custom resources are served under their own groups and are not listed here.\n"
     );

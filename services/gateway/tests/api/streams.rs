@@ -285,15 +285,15 @@ async fn a_command_speaks_every_channel_protocol() {
     cluster.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pod_is_reached_through_the_proxy() {
-    let cluster = Cluster::start().await;
-    let nats = cluster.connect(&Role::Node("n1".into())).await;
-    // An agent whose connections speak HTTP.
+/// An agent whose next connection speaks HTTP and answers `hi`; gives back what was dialled and the
+/// first request.
+async fn speaks_http(
+    nats: async_nats::Client,
+    heard_answer: tokio::sync::oneshot::Receiver<()>,
+) -> tokio::task::JoinHandle<(DialTarget, String)> {
     let mut dials = nats.subscribe(node::dial("n1")).await.unwrap();
     nats.flush().await.unwrap();
-    let (answered, heard_answer) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(async move {
+    tokio::spawn(async move {
         let dial: Dial = serde_json::from_slice(&dials.next().await.unwrap().payload).unwrap();
         let (up, down) = (node::data("n1", &dial.id, "up"), node::data("n1", &dial.id, "down"));
         let mut heard = nats.subscribe(up).await.unwrap();
@@ -312,12 +312,47 @@ async fn a_pod_is_reached_through_the_proxy() {
         // A whole answer is passed on although the connection stays open.
         heard_answer.await.unwrap();
         line.end("").await;
-        request
-    });
+        (dial.target, request)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_and_nodes_are_reached_through_the_proxy() {
+    let cluster = Cluster::start().await;
+    let nats = cluster.connect(&Role::Node("n1".into())).await;
+    let client = cluster.admin();
     placed(&cluster, "p", "n1").await;
-    let answer = cluster.admin().get("/api/v1/namespaces/default/pods/p:80/proxy/a/b?c=d").await;
-    assert_eq!((answer.code, answer.text().as_str()), (200, "hi"));
-    answered.send(()).unwrap();
-    assert!(serving.await.unwrap().starts_with("GET /a/b?c=d HTTP/1.1\r\n"));
+    let node = json!({"metadata": {"name": "n1"}});
+    assert_eq!(client.post("/api/v1/nodes", &node).await.code, 201);
+    let pod = |dialled: &DialTarget| matches!(dialled, DialTarget::Connect { port: 80, .. });
+    let pages = |dialled: &DialTarget| *dialled == DialTarget::Pages;
+    let host = |dialled: &DialTarget| *dialled == DialTarget::Host { port: 9100 };
+    let cases: [(&str, &str, fn(&DialTarget) -> bool); 5] = [
+        ("/api/v1/namespaces/default/pods/p:80/proxy/a/b?c=d", "/a/b?c=d", pod),
+        ("/api/v1/namespaces/default/pods/p:80/proxy/a%2Fb/?c=%20d", "/a%2Fb/?c=%20d", pod),
+        ("/api/v1/nodes/n1/proxy/logs/", "/logs/", pages),
+        ("/api/v1/nodes/n1:10250/proxy/", "/", pages),
+        ("/api/v1/nodes/n1:9100/proxy/metrics", "/metrics", host),
+    ];
+    for (path, asked, dials) in cases {
+        let (answered, heard_answer) = tokio::sync::oneshot::channel::<()>();
+        let serving = speaks_http(nats.clone(), heard_answer).await;
+        let answer = client.get(path).await;
+        assert_eq!((answer.code, answer.text().as_str()), (200, "hi"), "{path}");
+        answered.send(()).unwrap();
+        let (dialled, request) = serving.await.unwrap();
+        assert!(dials(&dialled), "{path}: {dialled:?}");
+        assert!(request.starts_with(&format!("GET {asked} HTTP/1.1\r\n")), "{path}: {request}");
+    }
+    // The root of what is proxied ends with a slash.
+    for path in ["/api/v1/nodes/n1/proxy", "/api/v1/namespaces/default/pods/p/proxy"] {
+        let answer = client.get(&format!("{path}?a=b")).await;
+        assert_eq!(
+            (answer.code, answer.headers["location"].to_str().unwrap()),
+            (301, format!("{path}/?a=b").as_str())
+        );
+    }
+    assert_eq!(client.get("/api/v1/nodes/n2/proxy/healthz").await.code, 404);
+    assert_eq!(client.get("/api/v1/nodes/n1:http/proxy/healthz").await.code, 400);
     cluster.stop().await;
 }

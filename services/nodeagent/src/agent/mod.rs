@@ -14,6 +14,7 @@ use rutter_log::feed::{Heard, Reader};
 use rutter_nodeagent_core::feed;
 use rutter_nodeagent_core::machine::Input;
 use rutter_nodeagent_core::node::Node;
+use rutter_nodeagent_core::objects::Objects;
 use rutter_schemas::Key;
 use rutter_schemas::protocol::node::{Feed, FeedSync};
 use tokio::sync::{mpsc, watch};
@@ -46,16 +47,16 @@ pub(crate) struct Agent {
     pub(crate) inputs: mpsc::Receiver<PodInput>,
     pub(crate) happened: mpsc::Receiver<Happened>,
     /// Tells who looks at Services that something there has changed.
-    pub(crate) services: watch::Sender<Arc<rutter_nodeagent_core::objects::Objects>>,
+    pub(crate) services: watch::Sender<Arc<Objects>>,
     /// Answers questions about pods.
     pub(crate) questions: mpsc::Receiver<Question>,
     pub(crate) unsaved: bool,
     pub(crate) checked_for_unwanted: bool,
 }
 
-/// What a stream or a statistic wants to know.
+/// What a stream, a page or a statistic wants to know.
 pub(crate) struct Question {
-    pub(crate) look: Box<dyn FnOnce(&Node) + Send>,
+    pub(crate) look: Box<dyn FnOnce(&Node, &Objects) + Send>,
 }
 
 /// The feed is written to the disk at most this often.
@@ -76,7 +77,7 @@ impl Agent {
                 Some(incoming) = self.link.incoming.recv() => self.incoming(incoming),
                 Some((uid, input)) = self.inputs.recv() => self.input(&uid, input),
                 Some(happened) = self.happened.recv() => self.happened(happened).await,
-                Some(question) = self.questions.recv() => (question.look)(&self.node),
+                Some(question) = self.questions.recv() => (question.look)(&self.node, &self.feed.objects),
                 () = timer => {}
                 _ = save.tick(), if self.unsaved => self.save(),
             }

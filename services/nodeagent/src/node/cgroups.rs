@@ -32,19 +32,30 @@ pub(crate) fn cpu_nanoseconds(cgroup: &str) -> u64 {
     field(&stat, "usage_usec").unwrap_or(0) * 1000
 }
 
-/// Memory in use that can't be dropped at once: usage less inactive file pages, as `metrics.k8s.io` counts.
-pub(crate) fn memory_bytes(cgroup: &str) -> u64 {
+/// Memory of a cgroup and all below it, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub(crate) usage: u64,
+    /// What can't be dropped at once: usage less inactive file pages, as `metrics.k8s.io` counts.
+    pub(crate) working_set: u64,
+    /// Anonymous pages.
+    pub(crate) rss: u64,
+}
+
+pub(crate) fn memory(cgroup: &str) -> Memory {
     let relative = cgroup.trim_start_matches('/');
     let v1 = Path::new(MOUNT).join("memory").join(relative);
     let v2 = Path::new(MOUNT).join(relative);
-    let (usage, stat, inactive) = match read_number(&v1.join("memory.usage_in_bytes")) {
-        Some(usage) => (usage, v1.join("memory.stat"), "total_inactive_file"),
+    let (usage, stat, [inactive, anonymous]) = match read_number(&v1.join("memory.usage_in_bytes")) {
+        Some(usage) => (usage, v1.join("memory.stat"), ["total_inactive_file", "total_rss"]),
         None => {
-            (read_number(&v2.join("memory.current")).unwrap_or(0), v2.join("memory.stat"), "inactive_file")
+            let usage = read_number(&v2.join("memory.current")).unwrap_or(0);
+            (usage, v2.join("memory.stat"), ["inactive_file", "anon"])
         }
     };
     let stat = fs::read_to_string(stat).unwrap_or_default();
-    usage.saturating_sub(field(&stat, inactive).unwrap_or(0))
+    let inactive = field(&stat, inactive).unwrap_or(0);
+    Memory { usage, working_set: usage.saturating_sub(inactive), rss: field(&stat, anonymous).unwrap_or(0) }
 }
 
 fn read_number(path: &Path) -> Option<u64> {
@@ -52,17 +63,22 @@ fn read_number(path: &Path) -> Option<u64> {
 }
 
 fn field(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 /// The cgroup of a container.
 pub(crate) fn container(node: &str, uid: &str, id: &str) -> String {
-    format!("{}/pod{uid}/{id}", cgroup_root(node))
+    format!("{}/{id}", pod(node, uid))
+}
+
+/// The cgroup of a pod.
+pub(crate) fn pod(node: &str, uid: &str) -> String {
+    format!("{}/pod{uid}", cgroup_root(node))
 }
 
 /// Takes away what the runtime leaves of a pod.
 pub(crate) fn remove_pod(node: &str, uid: &str) {
-    remove_tree(&format!("{}/pod{uid}", cgroup_root(node)));
+    remove_tree(&pod(node, uid));
 }
 
 /// Takes away the cgroups of the whole node; the parent too, when no other node is in it.

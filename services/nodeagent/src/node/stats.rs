@@ -52,7 +52,8 @@ impl Sampler {
             .map(|pod| {
                 let containers = pod.containers.iter().map(|(name, id)| {
                     let cgroup = cgroups::container(node, &pod.uid, id);
-                    let (cpu, memory) = (cgroups::cpu_nanoseconds(&cgroup), cgroups::memory_bytes(&cgroup));
+                    let (cpu, memory) =
+                        (cgroups::cpu_nanoseconds(&cgroup), cgroups::memory(&cgroup).working_set);
                     (name.clone(), self.usage(id, cpu, memory, &mut seen))
                 });
                 let containers = containers.collect();
@@ -75,7 +76,7 @@ impl Sampler {
 }
 
 /// Time all processors spent working since the boot.
-fn machine_cpu_nanoseconds() -> u64 {
+pub(crate) fn machine_cpu_nanoseconds() -> u64 {
     const TICK_NANOSECONDS: u64 = 10_000_000;
     let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = text.lines().next().unwrap_or_default();

@@ -12,7 +12,7 @@ use rutter_nodeagent_core::machine::{Found, SandboxFacts};
 use rutter_nodeagent_core::plan::{ContainerPlan, SandboxPlan};
 use rutter_nodeagent_core::view::PullPolicy;
 
-pub(crate) use cri::{Cri, ExecOutcome, cgroup_root};
+pub(crate) use cri::{Cri, ExecOutcome, LOG_BYTES_MAX, cgroup_root};
 pub(crate) use events::{Happened, follow};
 pub(crate) use instances::{Instance, Instances};
 pub(crate) use sim::Sim;

@@ -9,7 +9,7 @@ use nix::sched::{CloneFlags, setns};
 use rutter_cri::in_k8s;
 use rutter_cri::tasks::GetRequest;
 use rutter_schemas::protocol::dial::{CHUNK, channel};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::flow::{Flow, Got, Incoming, Outgoing};
@@ -48,9 +48,8 @@ fn connect_in_namespace(pid: u32, port: u16) -> Result<std::net::TcpStream, Stri
     thread.join().map_err(|_| "the thread that connects has failed".to_owned())?
 }
 
-/// Copies both ways until the pod has said all. A caller that has ended still gets the rest of the answer.
-pub(super) async fn flow(stream: TcpStream, flow: Flow) {
-    let (mut from, mut to) = stream.into_split();
+/// Copies both ways until the other side has said all. A caller that has ended still gets the rest of the answer.
+pub(super) async fn flow((mut from, mut to): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin), flow: Flow) {
     let Flow { mut out, mut incoming, .. } = flow;
     let over = out.over();
     let input = async {

@@ -1,16 +1,18 @@
 //! A container's log, as `PodLogOptions` asks for it: from a time, the last lines, at most so many bytes, and on.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use rutter_schemas::protocol::dial::{LogOptions, PodRef, channel};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Streams;
-use super::flow::{Flow, Over};
+use super::flow::Flow;
 use super::log::{Line, parse};
 
 /// Which file.
@@ -25,55 +27,107 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 const BLOCK: usize = 64 * 1024;
 
 /// Sends the log; ends with it, or when nobody listens.
-pub(super) async fn flow(
-    source: Source,
-    options: LogOptions,
-    streams: Streams,
-    pod: PodRef,
-    container: String,
-    flow: Flow,
-) {
+pub(super) async fn flow(pieces: impl Stream<Item = Bytes> + Send, flow: Flow) {
     let Flow { mut out, incoming, .. } = flow;
     let over = out.over();
-    let mut reader = Reader::new(&options);
+    let mut pieces = pin!(pieces);
     let sent = async {
-        let mut file = File::open(&source.path).await.ok();
-        if let Some(file) = &mut file {
-            let from = start_of_tail(file, &options).await.unwrap_or(0);
-            let _ = file.seek(std::io::SeekFrom::Start(from)).await;
-        }
-        loop {
-            // Asked before reading: what is written until the end is read after it.
-            let runs = options.follow && streams.is_running(&pod, &container, source.attempt).await;
-            if file.is_none() {
-                file = File::open(&source.path).await.ok();
+        while let Some(piece) = pieces.next().await {
+            if out.send(channel::STDOUT, piece).await.is_err() {
+                return;
             }
-            if let Some(file) = &mut file {
-                drain(file, &mut reader, &mut out).await?;
-            }
-            if !runs || reader.is_full() {
-                return Ok::<(), Over>(());
-            }
-            tokio::time::sleep(FOLLOW_EVERY).await;
         }
     };
     tokio::select! {
-        _ = sent => {}
+        () = sent => {}
         () = over.cancelled() => {}
     }
     drop(incoming);
     out.end("").await;
 }
 
-async fn drain(file: &mut File, reader: &mut Reader, out: &mut super::flow::Outgoing) -> Result<(), Over> {
-    let mut block = vec![0; BLOCK];
-    loop {
-        let count = file.read(&mut block).await.map_err(|_| Over)?;
-        if count == 0 || reader.is_full() {
-            return Ok(());
+/// The log as the container wrote it; ends with it, which is the container's end for a log that is followed.
+pub(super) fn pieces(
+    source: Source,
+    options: LogOptions,
+    streams: Streams,
+    pod: PodRef,
+    container: String,
+) -> impl Stream<Item = Bytes> + Send + use<> {
+    let reader = Reader::new(&options);
+    let reading = Reading {
+        source,
+        options,
+        streams,
+        pod,
+        container,
+        reader,
+        file: None,
+        has_begun: false,
+        runs: false,
+        block: vec![0; BLOCK],
+    };
+    futures::stream::unfold(reading, |mut reading| async move {
+        let piece = reading.next().await?;
+        Some((piece, reading))
+    })
+}
+
+/// A log that is being read.
+struct Reading {
+    source: Source,
+    options: LogOptions,
+    streams: Streams,
+    pod: PodRef,
+    container: String,
+    reader: Reader,
+    /// None while the container has written nothing.
+    file: Option<File>,
+    has_begun: bool,
+    /// More may come.
+    runs: bool,
+    block: Vec<u8>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Option<Bytes> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.look().await;
+            if let Some(file) = &mut self.file {
+                let from = start_of_tail(file, &self.options).await.unwrap_or(0);
+                let _ = file.seek(std::io::SeekFrom::Start(from)).await;
+            }
         }
-        let text = reader.take(&block[..count]);
-        out.send(channel::STDOUT, text).await?;
+        loop {
+            if self.reader.is_full() {
+                return None;
+            }
+            let count = match &mut self.file {
+                Some(file) => file.read(&mut self.block).await.ok()?,
+                None => 0,
+            };
+            if count > 0 {
+                let text = self.reader.take(&self.block[..count]);
+                if text.is_empty() {
+                    continue;
+                }
+                return Some(text);
+            }
+            if !self.runs {
+                return None;
+            }
+            tokio::time::sleep(FOLLOW_EVERY).await;
+            self.look().await;
+        }
+    }
+
+    /// Asked before reading: what is written until the end is read after it.
+    async fn look(&mut self) {
+        self.runs = self.options.follow
+            && self.streams.is_running(&self.pod, &self.container, self.source.attempt).await;
+        if self.file.is_none() {
+            self.file = File::open(&self.source.path).await.ok();
+        }
     }
 }
 

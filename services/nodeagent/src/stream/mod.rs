@@ -13,16 +13,20 @@ mod upgrade;
 
 use std::sync::Arc;
 
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use rutter_cri::runtime::AttachRequest;
 use rutter_nodeagent_core::node::Node;
-use rutter_schemas::protocol::dial::{Dial, DialAnswer, DialTarget, PodRef};
+use rutter_nodeagent_core::objects::Objects;
+use rutter_schemas::protocol::dial::{CHUNK, Dial, DialAnswer, DialTarget, LogOptions, PodRef};
 use rutter_schemas::subjects;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::Question;
 use crate::disk::Paths;
+use crate::node;
+use crate::page::{self, Pages};
 use crate::runtime::{Cri, Runtime};
 
 pub(crate) use log::{end_of_log, last_words};
@@ -40,23 +44,25 @@ pub(crate) struct Streams {
     paths: Arc<Paths>,
     runtime: Runtime,
     questions: mpsc::Sender<Question>,
+    pages: Arc<Pages>,
     open: Arc<tokio::sync::Semaphore>,
 }
 
 /// Answers dials until cancelled.
 pub(crate) async fn serve(
     data: async_nats::Client,
-    node: String,
     paths: Paths,
     runtime: Runtime,
     questions: mpsc::Sender<Question>,
+    pages: Pages,
 ) {
     let streams = Streams {
         data,
-        node: node.into(),
+        node: pages.cfg.node_name.as_str().into(),
         paths: Arc::new(paths),
         runtime,
         questions,
+        pages: Arc::new(pages),
         open: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
     };
     let mut dials = match streams.data.subscribe(subjects::node::dial(&streams.node)).await {
@@ -90,6 +96,10 @@ impl Refused {
 
     pub(crate) fn failed(message: impl Into<String>) -> Refused {
         Refused { code: 500, message: message.into() }
+    }
+
+    pub(crate) fn words(&self) -> &str {
+        &self.message
     }
 
     fn status(&self) -> Value {
@@ -142,8 +152,8 @@ impl Streams {
     async fn prepare(&self, target: DialTarget, flow: Flow) -> Result<Ready, Refused> {
         match target {
             DialTarget::Logs { pod, container, options } => {
-                let source = self.log_source(&pod, &container, options.previous).await?;
-                Ok(Box::pin(logs::flow(source, options, self.clone(), pod, container, flow)))
+                let pieces = self.log(pod, container, options).await?;
+                Ok(Box::pin(logs::flow(pieces, flow)))
             }
             DialTarget::Exec { pod, container, command, stdin, stdout, stderr, tty } => {
                 let id = self.running(&pod, &container).await?;
@@ -161,12 +171,25 @@ impl Streams {
                 let sandbox = self.sandbox(&pod).await?;
                 let stream =
                     connect::inside(self.cri()?, &sandbox.id, port).await.map_err(Refused::failed)?;
-                Ok(Box::pin(connect::flow(stream, flow)))
+                Ok(Box::pin(connect::flow(stream.into_split(), flow)))
             }
             DialTarget::Connect { pod, port } => {
                 let sandbox = self.sandbox(&pod).await?;
                 let stream = connect::outside(sandbox.address, port).await.map_err(Refused::failed)?;
-                Ok(Box::pin(connect::flow(stream, flow)))
+                Ok(Box::pin(connect::flow(stream.into_split(), flow)))
+            }
+            DialTarget::Host { port } => {
+                let own = node::facts::node_ip(&self.pages.cfg);
+                let stream = connect::outside(own, port).await.map_err(Refused::failed)?;
+                Ok(Box::pin(connect::flow(stream.into_split(), flow)))
+            }
+            DialTarget::Pages => {
+                let (near, far) = tokio::io::duplex(CHUNK);
+                let serving = page::serve(far, self.pages.clone(), self.clone());
+                let carrying = connect::flow(tokio::io::split(near), flow);
+                Ok(Box::pin(async move {
+                    tokio::join!(serving, carrying);
+                }))
             }
         }
     }
@@ -178,13 +201,22 @@ impl Streams {
         }
     }
 
-    async fn look<T: Send + 'static>(
+    /// Asks the agent's loop about its pods.
+    pub(crate) async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Node) -> T + Send + 'static,
     ) -> Result<T, Refused> {
+        self.know(|node, _| look(node)).await
+    }
+
+    /// And about what the feeds brought.
+    pub(crate) async fn know<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Node, &Objects) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
         let (answer, wait) = oneshot::channel();
-        let look = Box::new(move |node: &Node| {
-            let _ = answer.send(look(node));
+        let look = Box::new(move |node: &Node, objects: &Objects| {
+            let _ = answer.send(look(node, objects));
         });
         let gone = || Refused::failed("the node agent is ending");
         self.questions.send(Question { look }).await.map_err(|_| gone())?;
@@ -208,6 +240,20 @@ impl Streams {
             Some(SandboxOf { id: facts.id.clone(), address: *address })
         });
         found.await?.ok_or_else(|| Refused::not_found(format!("pod {:?} has no running sandbox", pod.name)))
+    }
+
+    /// A container's log, piece by piece.
+    ///
+    /// # Errors
+    /// The container never ran, or not before.
+    pub(crate) async fn log(
+        &self,
+        pod: PodRef,
+        container: String,
+        options: LogOptions,
+    ) -> Result<impl Stream<Item = Bytes> + Send + use<>, Refused> {
+        let source = self.log_source(&pod, &container, options.previous).await?;
+        Ok(logs::pieces(source, options, self.clone(), pod, container))
     }
 
     async fn log_source(

@@ -39,7 +39,7 @@ pub(crate) struct ExecOutcome {
 /// kubelet's `--runtime-request-timeout`.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// kubelet's `containerLogMaxSize`.
-const LOG_BYTES_MAX: u64 = 10 << 20;
+pub(crate) const LOG_BYTES_MAX: u64 = 10 << 20;
 /// An image may be large and its registry slow.
 const PULL_TIMEOUT: Duration = Duration::from_secs(1800);
 

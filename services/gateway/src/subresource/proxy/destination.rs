@@ -1,66 +1,30 @@
-//! `pods/proxy`, `services/proxy`: a request carried to a pod's port through its node, and the answer carried back
-//! (k8s.io/apimachinery/pkg/util/proxy). A node listens for nobody, so `nodes/proxy` has nowhere to go.
+//! Where a proxied request goes: a pod's port, a ready endpoint of a Service's, a node's own pages or another port of it.
 
-use http::header::{CONNECTION, HOST, HeaderName, LOCATION, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
-use http_body_util::BodyExt;
-use hyper_util::rt::TokioIo;
 use rutter_apimachinery::status::Status;
 use rutter_projection::{IndexKey, ListQuery, Snapshot};
-use rutter_schemas::Key;
 use rutter_schemas::protocol::dial::{DialTarget, PodRef};
 use serde_json::Value;
 
-use crate::body::{self, Body, BodyError};
 use crate::chain::Call;
-use crate::node::dial;
 use crate::store::failed;
 
-/// Headers that belong to one connection (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 4] =
-    [CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive")];
-
-/// Where a request goes.
-struct Destination {
-    node: String,
-    pod: PodRef,
-    port: u16,
+/// A node, and what to dial there.
+pub(super) struct Destination {
+    pub(super) node: String,
+    pub(super) target: DialTarget,
 }
+
+/// The port of upstream's kubelet: who names it means the node's own pages.
+const KUBELET_PORT: &str = "10250";
 
 /// # Errors
-/// 404 for what is not there, 503 for a Service without endpoints or a pod that doesn't answer.
-pub(super) async fn serve(mut call: Call) -> Result<Response<Body>, Status> {
-    let snapshot = call.gateway.store.current().await?;
-    let destination = match (&*call.resource.group, &*call.resource.plural) {
-        ("", "pods") => of_pod(&call, &snapshot)?,
-        ("", "services") => of_service(&call, &snapshot)?,
-        _ => {
-            return Err(Status::unavailable(
-                "a node listens for nobody: its logs, commands and pods are reached by their own subresources",
-            ));
-        }
-    };
-    drop(snapshot);
-    let target = DialTarget::Connect { pod: destination.pod, port: destination.port };
-    let stream = dial::as_io(call.gateway.dialler.dial(&destination.node, target).await?);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| unreachable(&error))?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "a proxied connection ended");
-        }
-    });
-    let prefix = prefix(&call);
-    let answer = sender.send_request(forwarded(&mut call)?).await.map_err(|error| unreachable(&error))?;
-    let (mut parts, body) = answer.into_parts();
-    strip(&mut parts.headers);
-    relocate(&mut parts.headers, &prefix);
-    Ok(Response::from_parts(parts, body.map_err(BodyError::from).boxed_unsync()))
-}
-
-fn unreachable(error: &hyper::Error) -> Status {
-    Status::unavailable(format!("error trying to reach service: {error}"))
+/// 404 for what is not there, 503 for a Service without endpoints.
+pub(super) fn of(call: &Call, snapshot: &Snapshot) -> Result<Destination, Status> {
+    match &*call.resource.plural {
+        "pods" => of_pod(call, snapshot),
+        "services" => of_service(call, snapshot),
+        _ => of_node(call, snapshot),
+    }
 }
 
 /// `[scheme:]name[:port]`.
@@ -86,7 +50,7 @@ fn of_pod(call: &Call, snapshot: &Snapshot) -> Result<Destination, Status> {
         return Err(Status::unavailable(format!("pod {name} does not have a host assigned")));
     }
     let pod = PodRef { namespace: call.info.namespace.clone(), name, uid: record.uid.to_string() };
-    Ok(Destination { node: node.to_owned(), pod, port })
+    Ok(Destination { node: node.to_owned(), target: DialTarget::Connect { pod, port } })
 }
 
 /// The first port of a TCP container, or 80.
@@ -120,10 +84,9 @@ fn of_service(call: &Call, snapshot: &Snapshot) -> Result<Destination, Status> {
     ready
         .into_iter()
         .nth(seed % count)
-        .map(|(node, pod, port)| Destination {
-            node,
-            pod: PodRef { namespace: call.info.namespace.clone(), ..pod },
-            port,
+        .map(|(node, pod, port)| {
+            let pod = PodRef { namespace: call.info.namespace.clone(), ..pod };
+            Destination { node, target: DialTarget::Connect { pod, port } }
         })
         .ok_or_else(|| {
             Status::unavailable(format!("no endpoints available for service {:?}", call.info.name))
@@ -165,60 +128,19 @@ fn endpoints(slice: &Value, port_name: &str) -> Vec<(String, PodRef, u16)> {
         .collect()
 }
 
-fn prefix(call: &Call) -> String {
-    let root = if call.info.group.is_empty() { "api" } else { "apis" };
-    let Key { namespace, resource, .. } = call.key();
-    format!(
-        "/{root}/{}/namespaces/{namespace}/{resource}/{}/proxy",
-        call.info.group_version(),
-        call.info.name
-    )
-}
-
-fn forwarded(call: &mut Call) -> Result<Request<Body>, Status> {
-    let mut path = format!("/{}", call.info.rest);
-    let query: Vec<String> =
-        call.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-    if !query.is_empty() {
-        path.push('?');
-        path.push_str(&query.join("&"));
-    }
-    let uri: Uri = path.parse().map_err(|_| Status::bad_request("the path can't be forwarded"))?;
-    let body = match call.body.take() {
-        Some(incoming) => incoming.map_err(BodyError::from).boxed_unsync(),
-        None => body::empty(),
+/// k8s.io/kubernetes pkg/registry/core/node/strategy.go, ResourceLocation.
+fn of_node(call: &Call, snapshot: &Snapshot) -> Result<Destination, Status> {
+    let (node, port) = name_and_port(&call.info.name);
+    let found = snapshot.get(&call.key_of(&node)).map_err(|error| failed(&error))?;
+    found.ok_or_else(|| Status::not_found(call.subject(), &node))?;
+    let target = match port.as_str() {
+        "" | KUBELET_PORT => DialTarget::Pages,
+        port => {
+            let invalid = || Status::bad_request(format!("invalid node request {:?}", call.info.name));
+            DialTarget::Host { port: port.parse().map_err(|_| invalid())? }
+        }
     };
-    let mut request = Request::new(body);
-    *request.method_mut() = call.method.clone();
-    *request.uri_mut() = uri;
-    let headers = request.headers_mut();
-    *headers = call.headers.clone();
-    strip(headers);
-    headers.remove(http::header::AUTHORIZATION);
-    headers
-        .insert(HOST, HeaderValue::from_str(&call.info.name).unwrap_or(HeaderValue::from_static("proxied")));
-    Ok(request)
-}
-
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-fn strip(headers: &mut HeaderMap) {
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-}
-
-/// A redirect to a path of the pod's is one to that path behind the proxy.
-fn relocate(headers: &mut HeaderMap, prefix: &str) {
-    let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok()) else { return };
-    if !location.starts_with('/') {
-        return;
-    }
-    if let Ok(value) = HeaderValue::from_str(&format!("{prefix}{location}")) {
-        headers.insert(LOCATION, value);
-    }
+    Ok(Destination { node, target })
 }
 
 #[cfg(test)]
