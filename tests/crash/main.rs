@@ -55,6 +55,9 @@ struct Args {
 #[derive(Default, Serialize, Deserialize)]
 struct Series {
     done: u32,
+    /// Runs that were begun, also those that an end from outside cut short: no two write the same objects.
+    #[serde(default)]
+    begun: u32,
     verdict: Verdict,
 }
 
@@ -79,7 +82,9 @@ async fn main() -> Result<()> {
     while series.done < args.runs {
         let began = Instant::now();
         let (run, victim) = (series.done, Victim::of_run(series.done));
-        let (verdict, back) = kill_one(&mut cluster, victim, run, args.writers)
+        series.begun += 1;
+        fs::write(&state, serde_json::to_vec(&series)?)?;
+        let (verdict, back) = kill_one(&mut cluster, victim, &series, args.writers)
             .await
             .with_context(|| format!("run {run}, which killed {victim}"))?;
         eprintln!(
@@ -105,17 +110,18 @@ async fn main() -> Result<()> {
 async fn kill_one(
     cluster: &mut Cluster,
     victim: Victim,
-    run: u32,
+    series: &Series,
     writers: u32,
 ) -> Result<(Verdict, Duration)> {
+    let (run, attempt) = (series.done, series.begun);
     cluster.is_whole(victim.form)?;
     let client = Arc::new(cluster.client()?);
-    rollout::begin(&client, run).await?;
+    rollout::begin(&client, attempt).await?;
     let before = rollout::containers(&client).await?;
     let (stop, progress) = (CancellationToken::new(), Arc::new(Progress::of(writers)));
     let tasks: Vec<_> = (0..writers)
         .map(|writer| {
-            tokio::spawn(writer::write(client.clone(), run, writer, progress.clone(), stop.clone()))
+            tokio::spawn(writer::write(client.clone(), attempt, writer, progress.clone(), stop.clone()))
         })
         .collect();
     tokio::time::sleep(victim.delay(run)).await;
