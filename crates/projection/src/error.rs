@@ -66,3 +66,16 @@ pub enum Error {
     #[error("cannot write the files of a bulk load")]
     Io(#[from] std::io::Error),
 }
+
+impl Error {
+    /// Whether the disk was full. A store that has met that takes nothing more, though room has come back: it has to be
+    /// opened again.
+    pub fn lacks_room(&self) -> bool {
+        match self {
+            // RocksDB has its kinds of error, and the system's words for this one within them.
+            Error::Store(error) => error.as_ref().contains("No space left on device"),
+            Error::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+}

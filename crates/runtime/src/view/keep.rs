@@ -46,20 +46,32 @@ enum Stop {
     Load(#[source] rutter_projection::Error),
 }
 
+impl Stop {
+    fn lacks_room(&self) -> bool {
+        match self {
+            Stop::Apply { source, .. } | Stop::Load(source) => source.lacks_room(),
+            Stop::Follow(_) | Stop::Rebuild(_) => false,
+        }
+    }
+}
+
 pub(super) async fn keep(
     view: View,
-    projection: Projection,
+    mut projection: Projection,
     stream: LogStream,
     options: ViewOptions,
-    feed: mpsc::Receiver<Fed>,
+    mut feed: mpsc::Receiver<Fed>,
     stop: CancellationToken,
 ) {
     let work = async {
-        if let Err(error) = follow(&view, projection, &stream, &options, feed).await {
+        while let Err(error) = follow(&view, projection, &stream, &options, &mut feed).await {
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             tracing::error!(%error, %source, "the view stops");
             view.0.health.send_replace(Health::Unfit { why: format!("{error}: {source}") });
-            std::future::pending::<()>().await;
+            if !error.lacks_room() {
+                std::future::pending::<()>().await;
+            }
+            projection = opened_again(&view, &options).await;
         }
     };
     tokio::select! {
@@ -68,12 +80,24 @@ pub(super) async fn keep(
     }
 }
 
+/// The projection once it can be opened, which is when there is room again and whoever reads the old one has let go.
+async fn opened_again(view: &View, options: &ViewOptions) -> Projection {
+    view.0.projection.store(None);
+    loop {
+        sleep(RETRY).await;
+        match open::open(options) {
+            Ok(projection) => return projection,
+            Err(why) => tracing::warn!(%why, "the projection can't be opened again yet"),
+        }
+    }
+}
+
 async fn follow(
     view: &View,
     projection: Projection,
     stream: &LogStream,
     options: &ViewOptions,
-    mut feed: mpsc::Receiver<Fed>,
+    feed: &mut mpsc::Receiver<Fed>,
 ) -> Result<(), Stop> {
     let projection = settle(view, projection, stream, options).await?;
     let mut follower = open::follower(&projection);

@@ -23,11 +23,13 @@ struct Scribe {
     stream: LogStream,
     number: u64,
     prev: Hash,
+    /// What each ConfigMap holds.
+    data: String,
 }
 
 impl Scribe {
     fn new(stream: LogStream) -> Scribe {
-        Scribe { stream, number: 0, prev: Hash::NONE }
+        Scribe { stream, number: 0, prev: Hash::NONE, data: String::new() }
     }
 
     async fn write(&mut self, name: &str) -> Revision {
@@ -56,7 +58,7 @@ impl Scribe {
                 guards: Vec::new(),
                 counters: Vec::new(),
             },
-            events: vec![birth(name)],
+            events: vec![birth(name, &self.data)],
         };
         let header = FrameHeader {
             id: Uuid::new_v4(),
@@ -75,8 +77,8 @@ impl Scribe {
     }
 }
 
-fn birth(name: &str) -> Event {
-    let object = json!({"kind": "ConfigMap", "apiVersion": "v1",
+fn birth(name: &str, data: &str) -> Event {
+    let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "data": {"all": data},
                         "metadata": {"name": name, "namespace": "default", "uid": name}});
     Event {
         event_type: "ConfigMapCreated".into(),
@@ -170,6 +172,72 @@ async fn a_projection_of_another_layout_is_made_anew_and_goes_once_ours_has_caug
     }
     shutdown.finish().await;
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_whose_disk_was_full_goes_on_when_there_is_room_again() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: a small disk needs root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let mut scribe = Scribe::new(stream(&server).await);
+    let disk = SmallDisk::mount(&dir.path().join("disk"));
+    let mut shutdown = Shutdown::new();
+    let view = start(&scribe.stream, &disk.0.join("view"), &shutdown.stage("view")).await;
+    view.ready().await.unwrap();
+    scribe.write("before").await;
+    while !has(&view, "before") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let health = view.health();
+    let ballast = disk.fill();
+    // More than the store has reserved for its next writes.
+    scribe.data = "x".repeat(64 << 10);
+    let mut written = 0;
+    while !matches!(*health.borrow(), Health::Unfit { .. }) {
+        scribe.write(&format!("while-full-{written}")).await;
+        written += 1;
+        assert!(written < 1_000, "a full disk takes frames");
+    }
+    std::fs::remove_file(ballast).unwrap();
+    let after = scribe.write("after").await;
+    view.wait_for(after, Instant::now() + PATIENCE).await.unwrap();
+    view.ready().await.unwrap();
+    assert!(has(&view, "before") && has(&view, "while-full-0") && has(&view, "after"));
+    shutdown.finish().await;
+    drop(view);
+    server.stop().await;
+}
+
+/// A file system of 64 MiB in memory; gone when dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> SmallDisk {
+        use nix::mount::{MsFlags, mount};
+        std::fs::create_dir_all(at).unwrap();
+        mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("size=64m")).unwrap();
+        SmallDisk(at.to_owned())
+    }
+
+    /// Takes all the room that is left; gives the file that has it.
+    fn fill(&self) -> std::path::PathBuf {
+        use std::io::Write;
+        let path = self.0.join("ballast");
+        let mut file = std::fs::File::create(&path).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // The directory under it is a temporary one.
+        let _ = nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH);
+    }
 }
 
 /// Overwrites RocksDB's manifests.
