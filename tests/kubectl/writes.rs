@@ -229,12 +229,16 @@ fn diff(cluster: &Cluster) {
     let room = Room::new(cluster, "diff");
     room.refused("kubectl diff -f $DIR/web.yaml", "+kind: Deployment");
     room.run("kubectl apply -f $DIR/web.yaml");
-    room.says("kubectl diff -f $DIR/web.yaml", "");
-    let before = room.run("kubectl get deployment web -o jsonpath={.metadata.resourceVersion}");
+    // A status that is written between kubectl's two reads would be a difference.
+    room.run("kubectl rollout status deployment/web --timeout=90s");
+    room.until("kubectl diff -f $DIR/web.yaml && echo same", "same");
+    let stands = "kubectl get deployment web -o 'jsonpath={.metadata.generation} {.spec.replicas}'";
+    let before = room.run(stands);
     room.refused("sed 's/replicas: 2/replicas: 3/' $DIR/web.yaml | kubectl diff -f -", "+  replicas: 3");
-    room.says("kubectl get deployment web -o jsonpath={.metadata.resourceVersion}", &before);
+    room.says(stands, &before);
     room.run("kubectl delete -f $DIR/web.yaml && kubectl apply --server-side -f $DIR/web.yaml");
-    room.says("kubectl diff --server-side -f $DIR/web.yaml", "");
+    room.run("kubectl rollout status deployment/web --timeout=90s");
+    room.until("kubectl diff --server-side -f $DIR/web.yaml && echo same", "same");
     room.refused(
         "sed 's/replicas: 2/replicas: 3/' $DIR/web.yaml | kubectl diff --server-side -f -",
         "+  replicas: 3",
