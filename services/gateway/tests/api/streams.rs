@@ -327,7 +327,8 @@ async fn pods_and_nodes_are_reached_through_the_proxy() {
     let pod = |dialled: &DialTarget| matches!(dialled, DialTarget::Connect { port: 80, .. });
     let pages = |dialled: &DialTarget| *dialled == DialTarget::Pages;
     let host = |dialled: &DialTarget| *dialled == DialTarget::Host { port: 9100 };
-    let cases: [(&str, &str, fn(&DialTarget) -> bool); 5] = [
+    type Case = (&'static str, &'static str, fn(&DialTarget) -> bool);
+    let cases: [Case; 5] = [
         ("/api/v1/namespaces/default/pods/p:80/proxy/a/b?c=d", "/a/b?c=d", pod),
         ("/api/v1/namespaces/default/pods/p:80/proxy/a%2Fb/?c=%20d", "/a%2Fb/?c=%20d", pod),
         ("/api/v1/nodes/n1/proxy/logs/", "/logs/", pages),

@@ -54,9 +54,12 @@ pub(crate) struct Agent {
     pub(crate) checked_for_unwanted: bool,
 }
 
+/// A look at the node and what it knows of the cluster.
+type Look = Box<dyn FnOnce(&Node, &Objects) + Send>;
+
 /// What a stream, a page or a statistic wants to know.
 pub(crate) struct Question {
-    pub(crate) look: Box<dyn FnOnce(&Node, &Objects) + Send>,
+    pub(crate) look: Look,
 }
 
 /// The feed is written to the disk at most this often.
