@@ -134,9 +134,12 @@ async fn a_ledger_answers_on_a_new_connection_what_it_was_asked_on_the_old_one()
 
 /// Waits until a client gets answers, on a connection as it is now.
 async fn hears(client: &Client) {
-    while client.request("$JS.API.STREAM.INFO.RUTTER", "".into()).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let hears = async {
+        while client.request("$JS.API.STREAM.INFO.RUTTER", "".into()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), hears).await.expect("the server answers again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
