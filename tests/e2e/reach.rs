@@ -12,6 +12,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("nodes_tell_of_themselves", node_pages),
     ("files_are_copied_while_another_reader_stalls", copy),
     ("older_kubectls_stream_too", older),
+    ("a_pod_is_resized_in_place", resize),
     ("what_was_reached_is_gone", gone),
 ];
 
@@ -226,6 +227,42 @@ fn older(cluster: &Cluster) {
         streamed += 1;
     }
     println!("  {streamed} other kubectls streamed");
+}
+
+fn resize(cluster: &Cluster) {
+    cluster.run(
+        r#"kubectl apply -f - <<'YAML'
+apiVersion: v1
+kind: Pod
+metadata: {name: sized}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: c
+      image: busybox:test
+      imagePullPolicy: Never
+      command: [sleep, '100000']
+      resources: {requests: {cpu: 50m, memory: 32Mi}, limits: {cpu: 50m, memory: 32Mi}}
+YAML
+kubectl wait --for=condition=Ready pod/sized --timeout=60s"#,
+    );
+    let patch = |cpu: &str| {
+        let amounts = format!(r#"{{"cpu":"{cpu}","memory":"32Mi"}}"#);
+        format!(
+            r#"kubectl patch pod sized --subresource resize -p '{{"spec":{{"containers":[{{"name":"c","resources":{{"requests":{amounts},"limits":{amounts}}}}}]}}}}'"#
+        )
+    };
+    cluster.run(&patch("100m"));
+    let told = "kubectl get pod sized -o json | jq -c '.status | [.observedGeneration, .containerStatuses[0].resources.limits.cpu, .containerStatuses[0].restartCount, ([.conditions[].type] | contains([\"PodResize\"]))]'";
+    cluster.until(told, |said| said == "[2,\"100m\",0,false]\n");
+    let quota = "kubectl exec sized -- sh -c 'cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max 2>/dev/null' | cut -d' ' -f1";
+    assert_eq!(cluster.run(quota), "10000\n");
+    cluster.until("kubectl get events --field-selector involvedObject.name=sized,reason=ResizeCompleted -o name | wc -l", |count| {
+        count.trim() != "0"
+    });
+    let refused = cluster.refused(&patch("5000"));
+    assert!(refused.contains("node didn't have enough allocatable resources: cpu"), "{refused}");
+    cluster.run("kubectl delete pod sized --now");
 }
 
 fn gone(cluster: &Cluster) {

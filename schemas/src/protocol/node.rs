@@ -38,7 +38,8 @@ pub enum NodeCommand {
     /// Replace the parts of `Node.status` that are given. `conditions` are merged by `type`: those not named are kept.
     NodeStatus { status: Value, why: String },
     /// Replace the parts of `Pod.status` that are given, if the pod still has this uid. `conditions` are merged by
-    /// `type`: those not named (`PodScheduled`, `DisruptionTarget`, readiness gates) are kept. A terminal phase stays.
+    /// `type`: those not named (`PodScheduled`, `DisruptionTarget`, readiness gates) are kept, but for the node's own of
+    /// a resize, which it takes away so. A terminal phase stays.
     PodStatus {
         namespace: String,
         name: String,

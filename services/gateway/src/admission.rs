@@ -4,6 +4,7 @@
 mod custom;
 pub mod defaults;
 pub mod namespace;
+mod resize;
 
 use rutter_apimachinery::status::Status;
 use rutter_apimachinery::write::{self, Draft};
@@ -106,6 +107,7 @@ fn is_namespace(call: &Call) -> bool {
 /// # Errors
 /// As for [`create`], of what is new.
 pub fn update(call: &Call, snapshot: &Snapshot, before: &Value, after: Value) -> Result<Admitted, Status> {
+    resize::admit(call, snapshot, before, &after)?;
     let mut admitted = Admitted::as_asked(after);
     admitted.guards.extend(custom::premise(call, snapshot)?);
     let (books, kind) = (Shelf(snapshot), (&*call.resource, call.info.subresource.as_str()));

@@ -178,6 +178,99 @@ async fn files_of_a_config_map_follow_it_and_last_words_are_kept() {
     node.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_are_resized_while_they_run() {
+    if !can_run_containers() {
+        return;
+    }
+    let node = Node::start(7).await;
+    let size = |cpu: &str, memory: &str| {
+        let amounts = json!({"cpu": cpu, "memory": memory});
+        json!({"requests": amounts, "limits": amounts})
+    };
+    let policy = json!([{"resourceName": "memory", "restartPolicy": "RestartContainer"}]);
+    node.put_pod(
+        "web",
+        json!({"containers": [
+            {"name": "kept", "args": ["sleep", "100000"], "resources": size("100m", "64Mi")},
+            {"name": "renewed", "args": ["sleep", "100000"], "resources": size("100m", "64Mi"), "resizePolicy": policy},
+        ]}),
+    )
+    .await;
+    let before = node.until_ready("web").await;
+    let id = |status: &serde_json::Value, at: usize| status["containerStatuses"][at]["containerID"].clone();
+    assert_eq!(limits(&node, &id(&before, 0)), (10_000, 64 << 20));
+
+    let resize = async |generation: u64, size: serde_json::Value| {
+        let mut pod = node.object("pods", "web");
+        pod["metadata"]["generation"] = json!(generation);
+        for container in pod["spec"]["containers"].as_array_mut().expect("containers") {
+            container["resources"] = size.clone();
+        }
+        node.put("pods", "web", pod).await;
+        let what = format!("resized to {size}");
+        node.until_status("web", &what, |status| {
+            let all = status["containerStatuses"].as_array().into_iter().flatten();
+            let has_size = |one: &serde_json::Value| one["resources"] == size && one["ready"] == true;
+            let resizing = status["conditions"].as_array().into_iter().flatten();
+            let mut resizing =
+                resizing.filter(|one| one["type"].as_str().is_some_and(|kind| kind.contains("Resize")));
+            all.clone().count() == 2 && all.clone().all(has_size) && resizing.next().is_none()
+        })
+        .await
+    };
+    // More CPU, for which nobody restarts.
+    let status = resize(2, size("200m", "64Mi")).await;
+    assert_eq!((id(&status, 0), id(&status, 1)), (id(&before, 0), id(&before, 1)));
+    assert_eq!(limits(&node, &id(&status, 0)), (20_000, 64 << 20));
+    assert_eq!(limits(&node, &id(&status, 1)), (20_000, 64 << 20));
+    // More memory, for which one does; and less again.
+    let status = resize(3, size("200m", "96Mi")).await;
+    assert_eq!(id(&status, 0), id(&before, 0));
+    assert_ne!(id(&status, 1), id(&before, 1));
+    assert_eq!(status["containerStatuses"][1]["restartCount"], 1);
+    assert_eq!(limits(&node, &id(&status, 0)), (20_000, 96 << 20));
+    assert_eq!(limits(&node, &id(&status, 1)), (20_000, 96 << 20));
+    let status = resize(4, size("100m", "32Mi")).await;
+    assert_eq!(id(&status, 0), id(&before, 0));
+    assert_eq!(limits(&node, &id(&status, 0)), (10_000, 32 << 20));
+    assert_eq!(status["observedGeneration"], 4);
+
+    // What the node can't give is waited for.
+    let mut pod = node.object("pods", "web");
+    pod["metadata"]["generation"] = json!(5);
+    pod["spec"]["containers"][0]["resources"] = size("4000", "32Mi");
+    node.put("pods", "web", pod).await;
+    let status = node
+        .until_status("web", "the resize waits", |status| {
+            let conditions = status["conditions"].as_array().into_iter().flatten();
+            conditions.clone().any(|one| one["type"] == "PodResizePending" && one["reason"] == "Deferred")
+        })
+        .await;
+    assert_eq!(status["containerStatuses"][0]["allocatedResources"]["cpu"], "100m");
+    let events: Vec<String> =
+        node.world.lock().expect("no panic").events.iter().map(|(reason, _)| reason.clone()).collect();
+    for reason in ["ResizeStarted", "ResizeCompleted", "ResizeDeferred"] {
+        assert!(events.iter().any(|known| known == reason), "{reason} in {events:?}");
+    }
+    node.delete_pod("web", 1).await;
+    node.until("the pod is deleted", |world| world.deleted.contains(&"web".to_owned())).await;
+    node.end().await;
+}
+
+/// CPU quota in microseconds a period and memory in bytes, as the kernel has them.
+fn limits(node: &Node, id: &serde_json::Value) -> (u64, u64) {
+    let id = id.as_str().and_then(|id| id.strip_prefix("containerd://")).expect("an id");
+    let below = format!("rutter/{}/poduid-web/{id}", node.cfg.node_name);
+    let read = |path: String| std::fs::read_to_string(path).ok()?.split_whitespace().next()?.parse().ok();
+    let either = |v1: &str, v2: &str| {
+        read(format!("/sys/fs/cgroup/{}", v1.replace("{}", &below)))
+            .or_else(|| read(format!("/sys/fs/cgroup/{below}/{v2}")))
+            .unwrap_or_else(|| panic!("{below} has neither {v1} nor {v2}"))
+    };
+    (either("cpu/{}/cpu.cfs_quota_us", "cpu.max"), either("memory/{}/memory.limit_in_bytes", "memory.max"))
+}
+
 /// The body of an answer.
 async fn get(ip: &str, path: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

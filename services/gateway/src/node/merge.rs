@@ -25,7 +25,10 @@ fn has_ended(status: &Value) -> bool {
     matches!(status["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
-/// Those that are named are replaced in their place or added; the others stay.
+/// Conditions that only a pod's node gives: without them it takes them away.
+const THE_NODES_OWN: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
+/// Those that are named are replaced in their place or added; the others stay, but for the node's own.
 fn conditions(current: &Value, said: &Value) -> Value {
     let mut merged: Vec<Value> = current.as_array().cloned().unwrap_or_default();
     for condition in said.as_array().into_iter().flatten() {
@@ -34,6 +37,13 @@ fn conditions(current: &Value, said: &Value) -> Value {
             None => merged.push(condition.clone()),
         }
     }
+    let named = |condition: &Value| {
+        said.as_array().into_iter().flatten().any(|known| known["type"] == condition["type"])
+    };
+    merged.retain(|condition| {
+        let is_the_nodes = condition["type"].as_str().is_some_and(|kind| THE_NODES_OWN.contains(&kind));
+        !is_the_nodes || named(condition)
+    });
     Value::Array(merged)
 }
 
@@ -62,5 +72,17 @@ mod tests {
             })
         );
         assert_eq!(status(&merged, &json!({"phase": "Running"}))["phase"], "Succeeded");
+    }
+
+    #[test]
+    fn a_resize_that_is_done_is_told_no_more() {
+        let pending = json!({"type": "PodResizePending", "status": "True"});
+        let scheduled = json!({"type": "PodScheduled", "status": "True"});
+        let current = json!({"conditions": [scheduled, pending]});
+        let said = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+        let merged = status(&current, &said);
+        assert_eq!(merged["conditions"], json!([scheduled, {"type": "Ready", "status": "True"}]));
+        // Nothing said of conditions leaves them all.
+        assert_eq!(status(&current, &json!({"podIP": "10.0.0.1"}))["conditions"], current["conditions"]);
     }
 }

@@ -4,6 +4,7 @@
 //! gone. Work is named with the pod's uid, since a name may be taken again while the old pod still ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Add;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use rutter_schemas::Key;
 use crate::machine::{Action, Cx, Found, Input, PodMachine, Stage};
 use crate::objects::Objects;
 use crate::plan::NodeFacts;
+use crate::resources::Claims;
 use crate::view::Pod;
 
 /// Work for one pod.
@@ -153,9 +155,10 @@ impl Node {
         let due = std::mem::replace(&mut self.timers, later);
         self.dirty.extend(due.into_iter().map(|(_, uid)| uid));
         let mut round = Round::default();
-        for uid in std::mem::take(&mut self.dirty) {
+        for uid in self.in_turn() {
+            let beside = self.claims_beside(&uid);
             let Some(machine) = self.pods.get_mut(&uid) else { continue };
-            let step = machine.step(Cx { node: &self.facts, objects }, now);
+            let step = machine.step(Cx { node: &self.facts, objects, beside }, now);
             let pod = machine.pod().clone();
             round.work.extend(step.actions.into_iter().map(|action| Work {
                 uid: uid.clone(),
@@ -169,6 +172,33 @@ impl Node {
             }
         }
         round
+    }
+
+    /// Who is stepped: first those that may give room, then those that wait for it, whatever has changed.
+    fn in_turn(&mut self) -> Vec<String> {
+        let dirty = std::mem::take(&mut self.dirty);
+        if dirty.is_empty() {
+            return Vec::new();
+        }
+        let waits = |uid: &String| self.pods.get(uid).is_some_and(PodMachine::wants_resize);
+        let mut waiting: Vec<_> = self
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.wants_resize())
+            .map(|(uid, pod)| (pod.resize_rank(), uid))
+            .collect();
+        waiting.sort();
+        let waiting: Vec<String> = waiting.into_iter().map(|(_, uid)| uid.clone()).collect();
+        dirty.into_iter().filter(|uid| !waits(uid)).chain(waiting).collect()
+    }
+
+    /// What the node's other pods take, for a pod that wants to know.
+    fn claims_beside(&self, uid: &str) -> Claims {
+        if !self.pods.get(uid).is_some_and(PodMachine::wants_resize) {
+            return Claims::default();
+        }
+        let others = self.pods.iter().filter(|(other, _)| *other != uid);
+        others.map(|(_, pod)| pod.claims()).fold(Claims::default(), Claims::add)
     }
 
     fn forget(&mut self, uid: &str) {
@@ -223,5 +253,31 @@ mod tests {
         node.changed(&[key], &objects, Timestamp::UNIX_EPOCH);
         assert_eq!(node.unwanted().into_keys().collect::<Vec<_>>(), ["old"]);
         assert!(node.unwanted().is_empty());
+    }
+
+    #[test]
+    fn a_pod_that_goes_makes_room_for_the_one_that_waits_first() {
+        let (mut objects, mut node) = (Objects::default(), Node::new(node()));
+        let now = Timestamp::UNIX_EPOCH;
+        let mut put = |node: &mut Node, name: &str, cpu: &str, priority: i64| {
+            let key = Key::new("", "pods", "default", name);
+            let pod = json!({
+                "metadata": {"name": name, "namespace": "default", "uid": name, "generation": 1},
+                "spec": {"nodeName": "node-1", "priority": priority, "containers": [
+                    {"name": "c", "image": "i:1", "resources": {"requests": {"cpu": cpu}}}]},
+            });
+            objects.put(key.clone(), Arc::from(serde_json::value::to_raw_value(&pod).expect("JSON")));
+            node.changed(&[key], &objects, now);
+            node.round(&objects, now);
+        };
+        put(&mut node, "big", "1500m", 0);
+        put(&mut node, "a", "200m", 1);
+        put(&mut node, "b", "200m", 2);
+        put(&mut node, "a", "1200m", 1);
+        put(&mut node, "b", "1200m", 2);
+        let granted = |node: &Node, uid: &str| node.pod(uid).map(|pod| pod.claims().cpu_milli);
+        assert_eq!((granted(&node, "a"), granted(&node, "b")), (Some(200), Some(200)));
+        put(&mut node, "big", "100m", 0);
+        assert_eq!((granted(&node, "a"), granted(&node, "b")), (Some(200), Some(1200)));
     }
 }

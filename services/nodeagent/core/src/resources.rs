@@ -49,6 +49,46 @@ pub fn qos(pod: &Pod) -> Qos {
     }
 }
 
+/// What a pod takes of its node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    pub cpu_milli: i64,
+    pub memory_bytes: i64,
+}
+
+impl std::ops::Add for Claims {
+    type Output = Claims;
+
+    fn add(self, other: Claims) -> Claims {
+        Claims {
+            cpu_milli: self.cpu_milli.saturating_add(other.cpu_milli),
+            memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
+        }
+    }
+}
+
+/// What a pod asks for in all (`k8s.io/component-helpers/resource`, PodRequests).
+pub fn claims(pod: &Pod) -> Claims {
+    Claims { cpu_milli: requests(pod, "cpu").millis(), memory_bytes: requests(pod, "memory").units() }
+}
+
+/// Its containers and sidecars together, or one init container with the sidecars before it, whichever is more, and the
+/// overhead of its class.
+fn requests(pod: &Pod, resource: &str) -> Quantity {
+    let of = |container: &Container| container.resources.requested(resource);
+    let mains = pod.spec.containers.iter().fold(Quantity::ZERO, |sum, container| sum + of(container));
+    let (mut sidecars, mut starting) = (Quantity::ZERO, Quantity::ZERO);
+    for container in &pod.spec.init_containers {
+        if container.is_sidecar() {
+            sidecars = sidecars + of(container);
+            starting = starting.max(sidecars);
+        } else {
+            starting = starting.max(sidecars + of(container));
+        }
+    }
+    (mains + sidecars).max(starting) + amount(&pod.spec.overhead, resource).unwrap_or(Quantity::ZERO)
+}
+
 /// A container's limits in the kernel's units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {

@@ -58,6 +58,15 @@ pub(crate) fn memory(cgroup: &str) -> Memory {
     Memory { usage, working_set: usage.saturating_sub(inactive), rss: field(&stat, anonymous).unwrap_or(0) }
 }
 
+/// The limit of a cgroup's memory; none without one.
+pub(crate) fn memory_limit(cgroup: &str) -> Option<u64> {
+    let relative = cgroup.trim_start_matches('/');
+    let v1 = Path::new(MOUNT).join("memory").join(relative).join("memory.limit_in_bytes");
+    let v2 = Path::new(MOUNT).join(relative).join("memory.max");
+    // Without a limit v1 has a number beyond all memory, v2 a word.
+    read_number(&v1).or_else(|| read_number(&v2)).filter(|limit| *limit < 1 << 60)
+}
+
 fn read_number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }

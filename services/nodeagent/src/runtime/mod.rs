@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use rutter_nodeagent_core::machine::{Found, SandboxFacts};
 use rutter_nodeagent_core::plan::{ContainerPlan, SandboxPlan};
+use rutter_nodeagent_core::resources::Limits;
 use rutter_nodeagent_core::view::PullPolicy;
 
 pub(crate) use cri::{Cri, ExecOutcome, LOG_BYTES_MAX, cgroup_root};
@@ -109,6 +110,14 @@ impl Runtime {
                 sim.stop_container(id);
                 Ok(())
             }
+        }
+    }
+
+    /// Gives a running container other limits.
+    pub(crate) async fn resize_container(&self, id: &str, limits: Limits) -> Result<(), String> {
+        match self {
+            Runtime::Cri(cri) => cri.resize_container(id, limits).await,
+            Runtime::Sim(_) => Ok(()),
         }
     }
 

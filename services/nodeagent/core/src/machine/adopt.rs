@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::io::{Exit, Found, FoundContainer, FoundState};
 use super::status::container_id;
-use super::{Cause, Container, Image, PodMachine, Rubbish, Running, Sandbox, Stage, State};
+use super::{Cause, Container, Image, PodMachine, Rubbish, Running, Sandbox, Stage, State, resize};
 
 impl PodMachine {
     /// What the API says the pod had, for what the runtime has lost.
@@ -71,7 +71,10 @@ impl PodMachine {
             }
             FoundState::Running { started_at } => {
                 restore_tallies(container, recorded, &found.id);
-                let told = recorded.filter(|status| is_about(status, &found.id)).and_then(started_at_of);
+                let recorded = recorded.filter(|status| is_about(status, &found.id));
+                let told = recorded.and_then(started_at_of);
+                let granted =
+                    pod.container(&found.name).map(|spec| spec.resources.clone()).unwrap_or_default();
                 container.state = State::Running(Running {
                     id: found.id,
                     // What was told stays told: the runtime's clock read may differ by a second.
@@ -79,6 +82,9 @@ impl PodMachine {
                     in_hook: false,
                     stop_after: None,
                     doomed: None,
+                    size: recorded.and_then(resize::recorded_size).unwrap_or(granted),
+                    resizing: None,
+                    resize_after: None,
                 });
             }
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::view::Condition;
 
 use super::status::rfc3339;
-use super::{PodMachine, Sandbox, Stage};
+use super::{PodMachine, Resize, Sandbox, Stage};
 
 impl PodMachine {
     pub(super) fn conditions(&self, phase: &str, now: Timestamp) -> Vec<Value> {
@@ -18,7 +18,10 @@ impl PodMachine {
             ("Ready", self.ready(&containers_ready)),
             ("ContainersReady", containers_ready),
         ];
-        conditions.into_iter().map(|(kind, fact)| self.condition(kind, fact, now)).collect()
+        let conditions = conditions.into_iter().map(|(kind, fact)| self.condition(kind, fact, now));
+        let has_ended = matches!(phase, "Succeeded" | "Failed");
+        let resize = Some(&self.resize).filter(|_| !has_ended);
+        conditions.chain(resize.into_iter().flat_map(Resize::conditions)).collect()
     }
 
     fn initialized(&self, phase: &str) -> Fact {

@@ -10,7 +10,7 @@
 
 use jiff::Timestamp;
 
-use crate::view::{Container as Spec, Probe, RestartPolicy};
+use crate::view::{Container as Spec, Probe, Resources, RestartPolicy};
 
 use super::backoff::Backoff;
 use super::io::{Exit, ProbeKind};
@@ -25,6 +25,10 @@ pub(super) struct Container {
     /// How the last instance ended, and the one before it.
     pub(super) previous: Option<Exit>,
     pub(super) before: Option<Exit>,
+    /// The resources that the instance is started with.
+    pub(super) starting_size: Resources,
+    /// Ended for the sake of its next instance, however it ends.
+    pub(super) again: bool,
     /// Instances before the present one.
     pub(super) restarts: u32,
     pub(super) crash_backoff: Backoff,
@@ -71,6 +75,12 @@ pub(super) struct Running {
     pub(super) stop_after: Option<Timestamp>,
     /// Not for the pod's sake: a probe or a hook failed, or the container was changed.
     pub(super) doomed: Option<u64>,
+    /// The resources that it has.
+    pub(super) size: Resources,
+    /// Those that it is being given.
+    pub(super) resizing: Option<Resources>,
+    /// That failed; not before this moment again.
+    pub(super) resize_after: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -135,6 +145,13 @@ impl Tally {
 impl Container {
     pub(super) fn running(&self) -> Option<&Running> {
         match &self.state {
+            State::Running(running) | State::Stopping { running, .. } => Some(running),
+            _ => None,
+        }
+    }
+
+    pub(super) fn running_mut(&mut self) -> Option<&mut Running> {
+        match &mut self.state {
             State::Running(running) | State::Stopping { running, .. } => Some(running),
             _ => None,
         }
@@ -208,6 +225,9 @@ impl Container {
     /// After its last exit: is another instance wanted?
     pub(super) fn restarts_after_exit(&self, spec: &Spec, policy: RestartPolicy) -> bool {
         let Some(exit) = &self.previous else { return true };
+        if self.again {
+            return true;
+        }
         match spec.restart_policy.unwrap_or(policy) {
             RestartPolicy::Always => true,
             RestartPolicy::OnFailure => exit.code != 0,

@@ -105,8 +105,17 @@ impl PodMachine {
         container.crash_told = None;
         container.tallies = Tallies::default();
         container.probing.clear();
-        container.state =
-            State::Running(Running { id, started_at: at, in_hook, stop_after: None, doomed: None });
+        container.again = false;
+        container.state = State::Running(Running {
+            id,
+            started_at: at,
+            in_hook,
+            stop_after: None,
+            doomed: None,
+            size: container.starting_size.clone(),
+            resizing: None,
+            resize_after: None,
+        });
     }
 
     pub(super) fn start_failed(&mut self, name: &str, reason: String, message: String, now: Timestamp) {

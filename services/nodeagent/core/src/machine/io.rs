@@ -7,6 +7,7 @@ use rutter_schemas::Revision;
 use serde_json::Value;
 
 use crate::plan::{ContainerPlan, SandboxPlan};
+use crate::resources::Limits;
 use crate::view::PullPolicy;
 use crate::volumes::VolumePlan;
 
@@ -53,6 +54,15 @@ pub enum Input {
         exit: Exit,
     },
     StopFailed {
+        container: String,
+        id: String,
+        message: String,
+    },
+    Resized {
+        container: String,
+        id: String,
+    },
+    ResizeFailed {
         container: String,
         id: String,
         message: String,
@@ -203,6 +213,12 @@ pub enum Action {
         id: String,
         grace_secs: u64,
         pre_stop: Option<Check>,
+    },
+    /// Give a running container other limits. Answered by [`Input::Resized`] or [`Input::ResizeFailed`].
+    ResizeContainer {
+        container: String,
+        id: String,
+        limits: Limits,
     },
     /// Superseded; not answered.
     RemoveContainer {

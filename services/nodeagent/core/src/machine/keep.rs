@@ -23,6 +23,7 @@ impl PodMachine {
         self.keep_volumes(cx, now, step);
         self.keep_sandbox(cx, now, step);
         self.run_hooks(cx, step);
+        self.keep_size(cx, now, step);
         self.stop_the_doomed(cx, now, step);
         let ephemeral: Vec<String> =
             self.pod.spec.ephemeral_containers.iter().map(|spec| spec.name.clone()).collect();
@@ -212,6 +213,9 @@ impl PodMachine {
                 plan.sees_processes_of = target.and_then(|target| target.id()).map(str::to_owned);
                 let sandbox = Box::new(plan::sandbox(&self.pod, cx.node, attempt));
                 step.act(Action::StartContainer { sandbox_id, sandbox, plan: Box::new(plan) });
+                if let Some(container) = self.containers.get_mut(&spec.name) {
+                    container.starting_size = spec.resources.clone();
+                }
                 self.set_state(&spec.name, State::Starting);
             }
             Err(message) => {

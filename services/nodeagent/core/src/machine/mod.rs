@@ -22,6 +22,7 @@ mod io;
 mod keep;
 mod phase;
 mod probing;
+mod resize;
 mod status;
 mod tell;
 
@@ -41,6 +42,7 @@ use serde_json::Value;
 use crate::fields::Downward;
 use crate::objects::Objects;
 use crate::plan::NodeFacts;
+use crate::resources::Claims;
 use crate::view::Pod;
 use crate::volumes::VolumePlan;
 
@@ -51,18 +53,25 @@ pub use io::{
 };
 
 use container::{Container, Image, ImageFailure, Running, State};
+use resize::Resize;
 
 /// What a machine may look at beside its own pod.
 #[derive(Clone, Copy, Debug)]
 pub struct Cx<'a> {
     pub node: &'a NodeFacts,
     pub objects: &'a Objects,
+    /// What the node's other pods take; only looked at for a pod that [`PodMachine::wants_resize`].
+    pub beside: Claims,
 }
 
 /// A pod on this node.
 #[derive(Clone, Debug)]
 pub struct PodMachine {
+    /// With the resources that were granted.
     pod: Arc<Pod>,
+    /// As the API has it.
+    desired: Arc<Pod>,
+    resize: Resize,
     stage: Stage,
     ending: Option<Ending>,
     sandbox: Sandbox,
@@ -171,6 +180,8 @@ impl PodMachine {
         let start_time = pod.status.start_time.as_deref().and_then(|at| at.parse().ok()).unwrap_or(now);
         let containers = pod.containers().map(|spec| (spec.name.clone(), Container::default())).collect();
         let mut machine = PodMachine {
+            resize: Resize::recorded(&pod),
+            desired: pod.clone(),
             stage: Stage::Up,
             ending: None,
             sandbox: Sandbox::None,
@@ -184,7 +195,7 @@ impl PodMachine {
             telling: Telling::default(),
             rubbish: Vec::new(),
             complained: String::new(),
-            pod,
+            pod: resize::with_recorded_resources(&pod),
         };
         machine.recall();
         machine
@@ -223,7 +234,8 @@ impl PodMachine {
         for spec in pod.containers() {
             self.containers.entry(spec.name.clone()).or_default();
         }
-        self.pod = pod;
+        self.pod = resize::with_resources_of(&self.pod, &pod);
+        self.desired = pod;
     }
 
     /// The pod left the feed: the API has forgotten it, or it was never ours.
@@ -249,6 +261,10 @@ impl PodMachine {
             }
             Input::Exited { container, exit } => self.exited(&container, exit),
             Input::StopFailed { container, id, message } => self.stop_failed(&container, &id, &message, now),
+            Input::Resized { container, id } => self.resized(&container, &id),
+            Input::ResizeFailed { container, id, message } => {
+                self.resize_failed(&container, &id, message, now)
+            }
             Input::HookEnded { container, id, error } => self.hook_ended(&container, &id, error),
             Input::Probed { container, id, probe, outcome } => self.probed(&container, &id, probe, outcome),
             Input::Told { outcome } => self.answered(outcome, now),

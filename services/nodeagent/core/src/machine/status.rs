@@ -104,8 +104,9 @@ impl PodMachine {
         if !spec.resources.requests.is_empty() {
             status["allocatedResources"] = json!(spec.resources.requests);
         }
-        if !(spec.resources.requests.is_empty() && spec.resources.limits.is_empty()) {
-            status["resources"] = resources_value(spec);
+        if self.pod.declared().any(|declared| declared.name == spec.name) {
+            let size = container.running().map_or(&spec.resources, |running| &running.size);
+            status["resources"] = json!(size);
         }
         status
     }
@@ -188,17 +189,6 @@ fn terminated(exit: &Exit) -> Value {
     }
     if !exit.message.is_empty() {
         value["message"] = json!(exit.message);
-    }
-    value
-}
-
-fn resources_value(spec: &Spec) -> Value {
-    let mut value = json!({});
-    if !spec.resources.requests.is_empty() {
-        value["requests"] = json!(spec.resources.requests);
-    }
-    if !spec.resources.limits.is_empty() {
-        value["limits"] = json!(spec.resources.limits);
     }
     value
 }

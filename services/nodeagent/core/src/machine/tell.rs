@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::status::{IMAGE_ERROR_SHOWN_SECS, only_waits};
-use super::{Action, Cause, Cx, Image, PodMachine, Stage, Step, ToldOutcome, after};
+use super::{Action, Cause, Cx, Image, PodMachine, Stage, Step, ToldOutcome, after, resize};
 
 /// A pod that starts sooner is told once, as running; one that takes longer is told as waiting, again and again.
 const WAITING_WORTH_TELLING_SECS: i64 = 1;
@@ -111,7 +111,14 @@ impl PodMachine {
 fn is_written(written: &Value, ours: &Value) -> bool {
     let Some(fields) = ours.as_object() else { return false };
     fields.iter().all(|(name, ours)| match (name.as_str(), written[name].as_array(), ours.as_array()) {
-        ("conditions", Some(written), Some(ours)) => ours.iter().all(|condition| written.contains(condition)),
+        ("conditions", Some(written), Some(ours)) => {
+            let is_gone = |kind: &str| {
+                let has = |list: &[Value]| list.iter().any(|condition| condition["type"] == kind);
+                has(ours) || !has(written)
+            };
+            ours.iter().all(|condition| written.contains(condition))
+                && [resize::PENDING, resize::IN_PROGRESS].into_iter().all(is_gone)
+        }
         _ => written[name] == *ours,
     })
 }
@@ -141,11 +148,25 @@ fn news(before: Option<&Value>, after: &Value) -> (&'static str, String) {
         };
         return (fact, describe(status, state));
     }
+    if let Some(name) = before.and_then(|before| resized(before, after)) {
+        return ("ContainerResized", format!("container {name} has other resources"));
+    }
     match (is_ready(after), before.is_some_and(is_ready)) {
         (true, false) => ("PodReady", "all containers are ready".to_owned()),
         (false, true) => ("PodUnready", "a container is no longer ready".to_owned()),
         _ => ("PodStatusReported", "the node reported the pod's status".to_owned()),
     }
+}
+
+/// A container whose instance is the same and whose resources are not.
+fn resized(before: &Value, after: &Value) -> Option<String> {
+    let all = STATUSES.into_iter().flat_map(|list| after[list].as_array().into_iter().flatten());
+    let mut changed = all.filter(|status| {
+        find(before, &status["name"]).is_some_and(|old| {
+            old["containerID"] == status["containerID"] && old["resources"] != status["resources"]
+        })
+    });
+    changed.next().and_then(|status| status["name"].as_str()).map(str::to_owned)
 }
 
 fn find<'a>(status: &'a Value, name: &Value) -> Option<&'a Value> {

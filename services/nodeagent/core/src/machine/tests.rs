@@ -10,6 +10,7 @@ struct Story {
     machine: PodMachine,
     node: NodeFacts,
     objects: Objects,
+    beside: Claims,
     now: Timestamp,
     lines: Vec<String>,
     look_again: Option<Timestamp>,
@@ -25,6 +26,7 @@ fn given(spec: Value) -> Story {
         machine: PodMachine::new(Arc::new(fixtures::pod(spec)), now),
         node: fixtures::node(),
         objects: Objects::default(),
+        beside: Claims::default(),
         now,
         lines: Vec::new(),
         look_again: None,
@@ -37,7 +39,9 @@ impl Story {
     /// Steps and answers until nothing more is asked.
     fn settle(mut self) -> Story {
         for _ in 0..100 {
-            let step = self.machine.step(Cx { node: &self.node, objects: &self.objects }, self.now);
+            let step = self
+                .machine
+                .step(Cx { node: &self.node, objects: &self.objects, beside: self.beside }, self.now);
             self.look_again = step.look_again;
             if step.actions.is_empty() {
                 return self;
@@ -75,6 +79,9 @@ impl Story {
             Action::StopContainer { container, id, .. } if self.obedient => {
                 Input::Exited { container, exit: exit(&id, 143, self.now) }
             }
+            Action::ResizeContainer { container, id, .. } if self.obedient => {
+                Input::Resized { container, id }
+            }
             Action::RunHook { container, id, .. } => Input::HookEnded { container, id, error: None },
             Action::Tell { .. } => Input::Told { outcome: ToldOutcome::Done },
             Action::Remove => Input::Removed,
@@ -111,6 +118,23 @@ impl Story {
         self.settle()
     }
 
+    /// The API has other resources for `web`, and another generation.
+    fn asks_for(mut self, resources: Value) -> Story {
+        let mut pod = Pod::clone(self.machine.pod());
+        pod.metadata.generation += 1;
+        self.lines.push(format!("— {resources}"));
+        pod.spec.containers[0].resources = serde_json::from_value(resources).expect("resources");
+        self.machine.update(Arc::new(pod));
+        self.settle()
+    }
+
+    /// The node's other pods take so much CPU.
+    fn beside_milli(mut self, cpu_milli: i64) -> Story {
+        self.beside = Claims { cpu_milli, memory_bytes: 0 };
+        self.lines.push(format!("— others take {cpu_milli}m"));
+        self.settle()
+    }
+
     /// The API marks the pod.
     fn deleted(mut self, grace_secs: u64) -> Story {
         let mut pod = Pod::clone(self.machine.pod());
@@ -132,7 +156,7 @@ impl Story {
     }
 
     fn status(&self) -> Value {
-        self.machine.status(Cx { node: &self.node, objects: &self.objects }, self.now)
+        self.machine.status(Cx { node: &self.node, objects: &self.objects, beside: self.beside }, self.now)
     }
 }
 
@@ -160,6 +184,9 @@ fn line(action: &Action) -> String {
         Action::StopContainer { id, grace_secs, pre_stop, .. } => {
             let hook = if pre_stop.is_some() { " after its hook" } else { "" };
             format!("stop {id} within {grace_secs} s{hook}")
+        }
+        Action::ResizeContainer { id, limits, .. } => {
+            format!("resize {id}: {} shares, {} bytes", limits.cpu_shares, limits.memory_bytes)
         }
         Action::RunHook { id, .. } => format!("run postStart of {id}"),
         Action::StartProbe { id, probe, .. } => format!("probe {} of {id}", probe.as_str()),
@@ -521,11 +548,21 @@ fn a_refused_write_is_tried_again_until_the_feed_says_that_the_pod_is_gone() {
     let tells =
         |step: &Step| step.actions.iter().filter(|action| matches!(action, Action::Tell { .. })).count();
     let now = story.now;
-    assert_eq!(tells(&story.machine.step(Cx { node: &node, objects: &objects }, now)), 1);
+    assert_eq!(
+        tells(&story.machine.step(Cx { node: &node, objects: &objects, beside: Claims::default() }, now)),
+        1
+    );
     story.machine.handle(Input::Told { outcome: ToldOutcome::Refused }, now);
-    let step = story.machine.step(Cx { node: &node, objects: &objects }, now);
+    let step = story.machine.step(Cx { node: &node, objects: &objects, beside: Claims::default() }, now);
     assert_eq!((tells(&step), step.look_again), (0, Some(after(now, 5))));
-    assert_eq!(tells(&story.machine.step(Cx { node: &node, objects: &objects }, after(now, 5))), 1);
+    assert_eq!(
+        tells(
+            &story
+                .machine
+                .step(Cx { node: &node, objects: &objects, beside: Claims::default() }, after(now, 5))
+        ),
+        1
+    );
     story.machine.vanish();
     let story = story.settle();
     assert_eq!(story.machine.stage(), Stage::Gone);
@@ -537,7 +574,7 @@ fn a_write_that_lands_after_its_time_is_set_right_again() {
     let spec = json!({"containers": [{"name": "web", "image": "i:1", "readinessProbe": probe}]});
     let mut story = given(spec).settle().probed("web", ProbeKind::Readiness, true).settle();
     let (node, objects, now) = (story.node.clone(), story.objects.clone(), story.now);
-    let cx = Cx { node: &node, objects: &objects };
+    let cx = Cx { node: &node, objects: &objects, beside: Claims::default() };
     let answer = |ok: bool| Input::Probed {
         container: "web".into(),
         id: "web-0".into(),
@@ -581,8 +618,12 @@ fn a_terminal_pod_is_never_started_again() {
 #[test]
 fn stepping_again_asks_for_nothing_again() {
     let mut story = given(web());
-    let first = story.machine.step(Cx { node: &story.node, objects: &story.objects }, story.now);
-    let second = story.machine.step(Cx { node: &story.node, objects: &story.objects }, story.now);
+    let first = story
+        .machine
+        .step(Cx { node: &story.node, objects: &story.objects, beside: story.beside }, story.now);
+    let second = story
+        .machine
+        .step(Cx { node: &story.node, objects: &story.objects, beside: story.beside }, story.now);
     assert!(!first.actions.is_empty() && second.actions.is_empty());
 }
 
@@ -617,4 +658,123 @@ fn an_ephemeral_container_runs_once_beside_the_others_and_counts_for_nothing() {
     assert_eq!((&status["phase"], &status["qosClass"]), (&json!("Running"), &json!("BestEffort")));
     assert_eq!(status["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"], 1);
     assert_eq!(status["containerStatuses"][0]["ready"], true);
+}
+
+fn sized() -> Value {
+    json!({"containers": [{"name": "web", "image": "demo:1", "resources": {"requests": {"cpu": "100m"}}}]})
+}
+
+#[test]
+fn a_container_is_resized_while_it_runs() {
+    let story = given(sized()).settle().forget();
+    let story = story.asks_for(json!({"requests": {"cpu": "200m"}, "limits": {"memory": "64Mi"}}));
+    let story = story.then(expect![[r#"
+        — {"limits":{"memory":"64Mi"},"requests":{"cpu":"200m"}}
+        ! ResizeStarted: Pod resize started: {"containers":[{"name":"web","resources":{"limits":{"memory":"64Mi"},"requests":{"cpu":"200m"}}}],"generation":1}
+        resize web-0: 204 shares, 67108864 bytes
+        ~ PodStatusReported: Running, the node reported the pod's status
+        ! ResizeCompleted: Pod resize completed: {"containers":[{"name":"web","resources":{"limits":{"memory":"64Mi"},"requests":{"cpu":"200m"}}}],"generation":1}
+        ~ ContainerResized: Running, container web has other resources"#]]);
+    let status = &story.status()["containerStatuses"][0];
+    assert_eq!(status["resources"], json!({"requests": {"cpu": "200m"}, "limits": {"memory": "64Mi"}}));
+    assert_eq!(status["allocatedResources"], json!({"cpu": "200m"}));
+    assert_eq!(status["restartCount"], 0);
+}
+
+#[test]
+fn a_resize_waits_until_there_is_room() {
+    let story = given(sized()).settle().beside_milli(1500).forget();
+    let story = story.asks_for(json!({"requests": {"cpu": "800m"}})).then(expect![[r#"
+        — {"requests":{"cpu":"800m"}}
+        ! ResizeDeferred: Pod resize OutOfcpu: {"containers":[{"name":"web","resources":{"requests":{"cpu":"800m"}}}],"generation":1,"error":"Node didn't have enough resource: cpu, requested: 800, used: 1500, capacity: 2000"}
+        ~ PodStatusReported: Running, the node reported the pod's status"#]]);
+    let status = story.status();
+    let pending = resize_condition(&status, "PodResizePending").expect("it waits");
+    assert_eq!((&pending["reason"], &pending["observedGeneration"]), (&json!("Deferred"), &json!(1)));
+    assert_eq!(status["containerStatuses"][0]["allocatedResources"], json!({"cpu": "100m"}));
+    assert_eq!(status["observedGeneration"], 1);
+    // Less room, other words; nothing that operators have not heard.
+    let story = story.beside_milli(1600).then(expect![[r#"
+        — others take 1600m
+        ~ PodStatusReported: Running, the node reported the pod's status"#]]);
+    let story = story.beside_milli(0);
+    let status = story.status();
+    assert_eq!(status["containerStatuses"][0]["resources"], json!({"requests": {"cpu": "800m"}}));
+    assert_eq!(resize_condition(&status, "PodResizePending"), None);
+    assert_eq!(resize_condition(&status, "PodResizeInProgress"), None);
+}
+
+#[test]
+fn a_policy_may_want_a_new_instance_whatever_the_pods_is() {
+    let mut spec = sized();
+    spec["restartPolicy"] = json!("OnFailure");
+    spec["containers"][0]["resizePolicy"] =
+        json!([{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]);
+    let story = given(spec).settle().forget();
+    let mut story = story.asks_for(json!({"requests": {"cpu": "200m"}}));
+    assert!(
+        story.lines.contains(&"! Killing: Container web resize requires restart".to_owned()),
+        "{:#?}",
+        story.lines
+    );
+    assert!(story.lines.contains(&"start web #1".to_owned()), "{:#?}", story.lines);
+    story.lines.clear();
+    let status = &story.status()["containerStatuses"][0];
+    assert_eq!(
+        (&status["restartCount"], &status["resources"]),
+        (&json!(1), &json!({"requests": {"cpu": "200m"}}))
+    );
+    // Another resource wants none.
+    let story = story.asks_for(json!({"requests": {"cpu": "200m", "memory": "1Mi"}}));
+    assert_eq!(story.status()["containerStatuses"][0]["restartCount"], 1);
+}
+
+#[test]
+fn what_the_runtime_refuses_is_told_and_tried_again() {
+    let mut story = given(sized()).settle().forget();
+    story.obedient = false;
+    let story = story.asks_for(json!({"requests": {"cpu": "200m"}})).forget();
+    let refused =
+        Input::ResizeFailed { container: "web".into(), id: "web-0".into(), message: "too busy".into() };
+    let mut story = story.when("the runtime refuses", refused);
+    let status = story.status();
+    let told = resize_condition(&status, "PodResizeInProgress").expect("it goes on");
+    assert_eq!((&told["reason"], &told["message"]), (&json!("Error"), &json!("too busy")));
+    assert_eq!(status["containerStatuses"][0]["resources"], json!({"requests": {"cpu": "100m"}}));
+    story.obedient = true;
+    let story = story.after_secs(10);
+    assert!(story.lines.iter().any(|line| line.starts_with("resize web-0")), "{:#?}", story.lines);
+    assert_eq!(resize_condition(&story.status(), "PodResizeInProgress"), None);
+}
+
+/// What was granted outlives the agent: the node goes on with it, not with what the API asks for meanwhile.
+#[test]
+fn a_grant_is_remembered() {
+    let story = given(sized()).settle().beside_milli(1500).asks_for(json!({"requests": {"cpu": "800m"}}));
+    let mut pod = Pod::clone(&story.machine.desired);
+    pod.status = serde_json::from_value(story.status()).expect("a status");
+    let mut again = PodMachine::new(Arc::new(pod), story.now);
+    let found = FoundContainer {
+        name: "web".into(),
+        id: "web-0".into(),
+        attempt: 0,
+        image: "demo:1".into(),
+        image_id: "demo:1".into(),
+        state: FoundState::Running { started_at: story.now },
+    };
+    again.adopt(Found { sandbox: None, containers: vec![found] });
+    assert!(again.wants_resize());
+    let cx = Cx { node: &story.node, objects: &story.objects, beside: story.beside };
+    let status = again.status(cx, story.now);
+    assert_eq!(status["containerStatuses"][0]["resources"], json!({"requests": {"cpu": "100m"}}));
+    assert_eq!(
+        resize_condition(&status, "PodResizePending"),
+        resize_condition(&story.status(), "PodResizePending")
+    );
+    assert_eq!(again.claims().cpu_milli, 100);
+}
+
+fn resize_condition(status: &Value, kind: &str) -> Option<Value> {
+    let conditions = status["conditions"].as_array()?;
+    conditions.iter().find(|condition| condition["type"] == kind).cloned()
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use rutter_quantity::Quantity;
+use serde::{Deserialize, Serialize};
+
+use crate::resources::amount;
 
 use super::{ContainerSecurity, PortValue, RestartPolicy};
 
@@ -20,6 +23,7 @@ pub struct Container {
     pub env: Vec<EnvVar>,
     pub env_from: Vec<EnvFrom>,
     pub resources: Resources,
+    pub resize_policy: Vec<ResizePolicy>,
     pub volume_mounts: Vec<VolumeMount>,
     pub liveness_probe: Option<Probe>,
     pub readiness_probe: Option<Probe>,
@@ -53,6 +57,12 @@ impl Container {
 
     pub fn termination_message_path(&self) -> &str {
         self.termination_message_path.as_deref().unwrap_or("/dev/termination-log")
+    }
+
+    /// A change of this resource wants a new instance.
+    pub fn restarts_for(&self, resource: &str) -> bool {
+        let policy = self.resize_policy.iter().find(|policy| policy.resource_name == resource);
+        policy.is_some_and(|policy| policy.restart_policy == "RestartContainer")
     }
 
     /// A probe's or hook's port: a number, or the name of one of this container's ports.
@@ -167,11 +177,42 @@ pub struct NameRef {
 }
 
 /// `ResourceRequirements`: quantities as written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resources {
-    pub requests: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, String>,
+}
+
+impl Resources {
+    /// Whether both say the same, however the amounts are written.
+    pub fn is_same(&self, other: &Resources) -> bool {
+        let amounts = |side: &BTreeMap<String, String>| -> BTreeMap<String, Option<Quantity>> {
+            side.iter().map(|(name, amount)| (name.clone(), amount.parse().ok())).collect()
+        };
+        amounts(&self.limits) == amounts(&other.limits) && amounts(&self.requests) == amounts(&other.requests)
+    }
+
+    /// Whether both say the same of one resource.
+    pub fn is_same_in(&self, other: &Resources, resource: &str) -> bool {
+        amount(&self.limits, resource) == amount(&other.limits, resource)
+            && amount(&self.requests, resource) == amount(&other.requests, resource)
+    }
+
+    /// What is asked for of a resource; nothing where that isn't said.
+    pub fn requested(&self, resource: &str) -> Quantity {
+        amount(&self.requests, resource).unwrap_or(Quantity::ZERO)
+    }
+}
+
+/// `ContainerResizePolicy`: whether a change of a resource wants a new instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResizePolicy {
+    pub resource_name: String,
+    pub restart_policy: String,
 }
 
 /// `VolumeMount`.

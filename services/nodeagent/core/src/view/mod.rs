@@ -12,8 +12,8 @@ mod volume;
 
 pub use container::{
     Container, EnvFrom, EnvVar, EnvVarSource, ExecAction, FieldRef, GrpcAction, Handler, HttpAction,
-    HttpHeader, KeyRef, Lifecycle, NameRef, Port, Probe, PullPolicy, ResourceFieldRef, Resources,
-    SleepAction, TcpAction, TerminationMessagePolicy, VolumeMount,
+    HttpHeader, KeyRef, Lifecycle, NameRef, Port, Probe, PullPolicy, ResizePolicy, ResourceFieldRef,
+    Resources, SleepAction, TcpAction, TerminationMessagePolicy, VolumeMount,
 };
 pub use meta::{Meta, PortValue};
 pub use pod::{

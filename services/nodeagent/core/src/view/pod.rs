@@ -1,5 +1,7 @@
 //! Pods.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -69,6 +71,8 @@ pub struct PodSpec {
     pub host_aliases: Vec<HostAlias>,
     pub enable_service_links: Option<bool>,
     pub readiness_gates: Vec<ReadinessGate>,
+    pub priority: i64,
+    pub overhead: BTreeMap<String, String>,
 }
 
 impl PodSpec {
@@ -172,4 +176,5 @@ pub struct Condition {
     pub reason: Option<String>,
     pub message: Option<String>,
     pub last_transition_time: Option<String>,
+    pub observed_generation: Option<i64>,
 }

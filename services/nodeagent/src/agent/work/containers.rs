@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rutter_nodeagent_core::machine::{Check, Exit, Input};
+use rutter_nodeagent_core::resources::Limits;
 
 use super::Workshop;
 use crate::agent::PodInput;
 use crate::agent::hooks::run_hook;
+use crate::node::cgroups;
 use crate::runtime::{Instance, Runtime, StartedContainer};
 use crate::stream;
 
@@ -49,6 +51,30 @@ impl Workshop {
             // Its end is told by the event stream.
             Ok(()) => Vec::new(),
             Err(message) => vec![Input::StopFailed { container, id, message }],
+        }
+    }
+
+    /// Memory is not taken from a container that uses it: the kernel would end it, or refuse.
+    pub(super) async fn resize_container(
+        &self,
+        uid: &str,
+        container: String,
+        id: String,
+        limits: Limits,
+    ) -> Input {
+        let cgroup = cgroups::container(&self.cfg.node_name, uid, &id);
+        let used = cgroups::memory(&cgroup).usage;
+        let limit = u64::try_from(limits.memory_bytes).unwrap_or(0);
+        if limit > 0 && used >= limit && cgroups::memory_limit(&cgroup).is_none_or(|now| limit < now) {
+            let message = format!(
+                "cannot decrease memory limits: attempting to set container {container:?} memory limit ({limit}) below \
+                 current usage ({used})"
+            );
+            return Input::ResizeFailed { container, id, message };
+        }
+        match self.runtime.resize_container(&id, limits).await {
+            Ok(()) => Input::Resized { container, id },
+            Err(message) => Input::ResizeFailed { container, id, message },
         }
     }
 

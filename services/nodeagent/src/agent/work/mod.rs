@@ -97,6 +97,9 @@ impl Workshop {
             Action::StopContainer { container, id, grace_secs, pre_stop } => {
                 self.stop_container(container, id, grace_secs, pre_stop).await
             }
+            Action::ResizeContainer { container, id, limits } => {
+                vec![self.resize_container(&uid, container, id, limits).await]
+            }
             Action::RunHook { container, id, check } => {
                 let error = run_hook(&self.runtime, &id, &check).await.err();
                 vec![Input::HookEnded { container, id, error }]

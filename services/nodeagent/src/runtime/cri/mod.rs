@@ -12,6 +12,7 @@ use rutter_cri::runtime as cri;
 use rutter_cri::{Code, Status};
 use rutter_nodeagent_core::machine::SandboxFacts;
 use rutter_nodeagent_core::plan::{ContainerPlan, SandboxPlan, label};
+use rutter_nodeagent_core::resources::Limits;
 use rutter_nodeagent_core::view::PullPolicy;
 use tonic::Request;
 
@@ -281,6 +282,17 @@ impl Cri {
     }
 
     /// The address at containerd's streaming server that joins a container's first process; good for one use.
+    pub(super) async fn resize_container(&self, id: &str, limits: Limits) -> Result<(), String> {
+        let linux = Some(say::resources(limits));
+        let request = cri::UpdateContainerResourcesRequest {
+            container_id: id.to_owned(),
+            linux,
+            ..cri::UpdateContainerResourcesRequest::default()
+        };
+        let answer = self.client.runtime.clone().update_container_resources(bounded(request)).await;
+        answer.map(drop).map_err(words)
+    }
+
     pub(crate) async fn attach_url(&self, request: cri::AttachRequest) -> Result<String, String> {
         let answer = self.client.runtime.clone().attach(bounded(request)).await;
         Ok(answer.map_err(words)?.into_inner().url)

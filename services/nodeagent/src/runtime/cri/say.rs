@@ -185,7 +185,7 @@ fn container_namespaces(plan: &ContainerPlan) -> cri::NamespaceOption {
     option
 }
 
-fn resources(limits: Limits) -> cri::LinuxContainerResources {
+pub(super) fn resources(limits: Limits) -> cri::LinuxContainerResources {
     cri::LinuxContainerResources {
         cpu_period: limits.cpu_period_us,
         cpu_quota: limits.cpu_quota_us,

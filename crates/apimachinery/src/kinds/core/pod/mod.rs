@@ -4,6 +4,7 @@ mod admission;
 mod binding;
 mod facts;
 mod printer;
+mod resize;
 mod update;
 
 use std::collections::BTreeMap;
@@ -87,8 +88,10 @@ impl Strategy for Pod {
         if cx.is_status() && text(&new["status"], "qosClass").is_empty() {
             crate::json::carry(&mut new["status"], &old["status"], "qosClass");
         }
-        if cx.subresource == "binding" {
-            binding::tell(new, old, cx.now);
+        match cx.subresource {
+            "binding" => binding::tell(new, old, cx.now),
+            "resize" => resize::keep_the_rest(new, old),
+            _ => {}
         }
     }
 
@@ -101,7 +104,7 @@ impl Strategy for Pod {
             "status" => update::validate_status(new, old, errors),
             "binding" => binding::validate(new, old, errors),
             "ephemeralcontainers" => update::validate_ephemeral(new, old, errors),
-            "resize" => update::validate_resize(new, old, errors),
+            "resize" => resize::validate(new, old, errors),
             _ => update::validate(new, old, errors),
         }
     }

@@ -1,6 +1,6 @@
 //! What may change about a pod (`pkg/apis/core/validation/validation.go`, ValidatePodUpdate).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::json::{carry, is_empty, items, text};
 use crate::kinds::pod_spec::{self, Within};
@@ -166,27 +166,5 @@ pub(super) fn validate_ephemeral(new: &Value, old: &Value, errors: &mut Vec<Fiel
     carry(&mut rest, &old["spec"], "ephemeralContainers");
     if rest != old["spec"] {
         errors.push(Path::of("spec").forbidden("only ephemeral containers may be changed here"));
-    }
-}
-
-/// Through `resize`: CPU and memory of containers, and nothing else (`ValidatePodResize`).
-pub(super) fn validate_resize(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    let path = Path::of("spec");
-    pod_spec::validate(&new["spec"], &new["metadata"], &path, Within::Pod, errors);
-    if pod_spec::qos_class(&new["spec"]) != pod_spec::qos_class(&old["spec"]) {
-        let class = json!(pod_spec::qos_class(&new["spec"]));
-        errors.push(path.invalid(class, "Pod QOS Class may not change as a result of resizing"));
-    }
-    let mut rest = new["spec"].clone();
-    for list in ["containers", "initContainers"] {
-        let olds = items(&old["spec"][list]);
-        for (container, old) in
-            rest.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().zip(olds)
-        {
-            carry(container, old, "resources");
-        }
-    }
-    if rest != old["spec"] {
-        errors.push(path.forbidden("only cpu and memory resources are mutable"));
     }
 }
