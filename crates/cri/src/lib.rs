@@ -19,6 +19,8 @@ mod generated {
     pub mod events_v1;
     #[path = "runtime.v1.rs"]
     pub mod runtime_v1;
+    #[path = "containerd.services.snapshots.v1.rs"]
+    pub mod snapshots_v1;
     #[path = "containerd.services.tasks.v1.rs"]
     pub mod tasks_v1;
 }
@@ -46,6 +48,12 @@ pub mod tasks {
 pub mod containers {
     pub use super::generated::containers_v1::containers_client::ContainersClient;
     pub use super::generated::containers_v1::*;
+}
+
+/// containerd's snapshots: layers of images, laid upon each other.
+pub mod snapshots {
+    pub use super::generated::snapshots_v1::snapshots_client::SnapshotsClient;
+    pub use super::generated::snapshots_v1::*;
 }
 
 pub use prost_types::Any;
@@ -82,6 +90,7 @@ pub struct Containerd {
     pub events: events::EventsClient<Channel>,
     pub tasks: tasks::TasksClient<Channel>,
     pub containers: containers::ContainersClient<Channel>,
+    pub snapshots: snapshots::SnapshotsClient<Channel>,
 }
 
 impl Containerd {
@@ -95,7 +104,8 @@ impl Containerd {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             events: events::EventsClient::new(channel.clone()),
             tasks: tasks::TasksClient::new(channel.clone()),
-            containers: containers::ContainersClient::new(channel),
+            containers: containers::ContainersClient::new(channel.clone()),
+            snapshots: snapshots::SnapshotsClient::new(channel),
         }
     }
 }

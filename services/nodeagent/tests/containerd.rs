@@ -179,6 +179,58 @@ async fn files_of_a_config_map_follow_it_and_last_words_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_a_volume_that_is_read_only() {
+    if !can_run_containers() {
+        return;
+    }
+    let node = Node::start(8).await;
+    let mounts = json!([{"name": "image", "mountPath": "/image"}]);
+    let job = |name: &str, args: &[&str]| json!({"name": name, "args": args, "volumeMounts": mounts});
+    node.put_pod(
+        "job",
+        json!({
+            "restartPolicy": "Never",
+            "containers": [
+                job("reads", &["cat", "/image/demo"]),
+                job("writes", &["write", "/image/new", "words"]),
+            ],
+            "volumes": [{"name": "image", "image": {"reference": IMAGE, "pullPolicy": "Never"}}],
+        }),
+    )
+    .await;
+    let status = node.until_status("job", "both have ended", |status| status["phase"] == "Failed").await;
+    let code = |at: usize| status["containerStatuses"][at]["state"]["terminated"]["exitCode"].clone();
+    assert_eq!((code(0), code(1)), (json!(0), json!(1)));
+    assert!(
+        node.log("job", "writes", 0).contains("Read-only file system"),
+        "{}",
+        node.log("job", "writes", 0)
+    );
+    let mounted = node.cfg.data_dir.join("pods/uid-job/image-volumes/image/demo");
+    assert!(std::fs::metadata(&mounted).is_ok_and(|file| file.len() > 0));
+    node.delete_pod("job", 1).await;
+    node.until("the pod is deleted", |world| world.deleted.contains(&"job".to_owned())).await;
+    assert!(!mounted.exists());
+
+    node.put_pod(
+        "lost",
+        json!({
+            "containers": [{"name": "c", "args": ["sleep", "1"]}],
+            "volumes": [{"name": "image", "image": {"reference": "rutter/none:1", "pullPolicy": "Never"}}],
+        }),
+    )
+    .await;
+    node.until("operators are told", |world| {
+        world
+            .events
+            .iter()
+            .any(|(reason, message)| reason == "FailedMount" && message.contains("ErrImageNeverPull"))
+    })
+    .await;
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn containers_are_resized_while_they_run() {
     if !can_run_containers() {
         return;

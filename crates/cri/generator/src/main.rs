@@ -40,6 +40,9 @@ const CALLS: &[&str] = &[
     "ResizePty",
     "CloseIO",
     "DeleteProcess",
+    "View",
+    "Mounts",
+    "Remove",
 ];
 
 /// Reached by no call: they travel inside an `Any`.
@@ -48,7 +51,7 @@ const EXTRA: &[&str] = &["TaskExit", "TaskOOM"];
 fn main() -> Result<()> {
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the generator lies in the crate")?;
     let proto = crate_dir.join("proto");
-    let mut files = protox::compile(["runtime.proto", "containerd.proto", "tasks.proto", "containers.proto"], [&proto])?;
+    let mut files = protox::compile(["runtime.proto", "containerd.proto", "tasks.proto", "containers.proto", "snapshots.proto"], [&proto])?;
     for file in &mut files.file {
         file.source_code_info = None;
         for service in &mut file.service {

@@ -7,7 +7,7 @@ use rutter_quantity::Quantity;
 use crate::fields::{self, Downward};
 use crate::objects::{Contents, Objects};
 use crate::view::{
-    ConfigMapSource, Container, DownwardSource, KeyPath, ProjectedSource, SecretSource, Volume,
+    ConfigMapSource, Container, DownwardSource, KeyPath, ProjectedSource, PullPolicy, SecretSource, Volume,
 };
 
 /// One volume.
@@ -25,6 +25,8 @@ pub enum VolumeContent {
     Files { files: BTreeMap<String, File>, sensitive: bool },
     /// A path of the node; `kind` as in the API.
     Host { path: String, kind: String },
+    /// An image's files, to be read only (KEP 4639).
+    Image { reference: String, policy: PullPolicy },
 }
 
 /// A file of a volume.
@@ -72,6 +74,10 @@ fn content(cx: Downward<'_>, volume: &Volume, objects: &Objects) -> Result<Volum
     }
     if let Some(source) = &volume.host_path {
         return Ok(VolumeContent::Host { path: source.path.clone(), kind: source.kind.clone() });
+    }
+    if let Some(source) = &volume.image {
+        let (reference, policy) = (source.reference.clone(), source.pull_policy());
+        return Ok(VolumeContent::Image { reference, policy });
     }
     if let Some(source) = &volume.config_map {
         add_config_map(cx, source, source.default_mode.unwrap_or(0o644), objects, &mut files)?;

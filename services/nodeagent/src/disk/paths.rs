@@ -119,6 +119,15 @@ impl Paths {
         self.pod(uid).join("host-volumes").join(volume)
     }
 
+    pub(crate) fn image_volumes(&self, uid: &str) -> PathBuf {
+        self.pod(uid).join("image-volumes")
+    }
+
+    /// Where an image is mounted.
+    pub(crate) fn image_volume(&self, uid: &str, volume: &str) -> PathBuf {
+        self.image_volumes(uid).join(volume)
+    }
+
     pub(crate) fn memory_volume(&self, uid: &str, volume: &str) -> PathBuf {
         self.pod_memory(uid).join("volumes").join(volume)
     }

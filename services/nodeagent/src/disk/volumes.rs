@@ -61,6 +61,8 @@ pub(crate) fn prepare(
             host(Path::new(path), kind)?;
             link_host(&paths.host_volume(uid, &plan.name), path).map_err(failed)
         }
+        // Mounted by who pulls it.
+        VolumeContent::Image { .. } => Ok(()),
     }
 }
 

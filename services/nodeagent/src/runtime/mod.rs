@@ -7,6 +7,7 @@ mod instances;
 mod sim;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rutter_nodeagent_core::machine::{Found, SandboxFacts};
 use rutter_nodeagent_core::plan::{ContainerPlan, SandboxPlan};
@@ -87,6 +88,22 @@ impl Runtime {
         match self {
             Runtime::Cri(cri) => cri.pull_image(image).await,
             Runtime::Sim(_) => Ok(image.to_owned()),
+        }
+    }
+
+    /// Mounts an image's files as a volume.
+    pub(crate) async fn mount_image(&self, image: &str, key: &str, dir: &Path) -> Result<(), String> {
+        match self {
+            Runtime::Cri(cri) => cri.mount_image(image, key, dir).await,
+            Runtime::Sim(_) => Ok(()),
+        }
+    }
+
+    /// What [`Runtime::mount_image`] has made, once nothing is mounted any more.
+    pub(crate) async fn drop_view(&self, key: &str) -> Result<(), String> {
+        match self {
+            Runtime::Cri(cri) => cri.drop_view(key).await,
+            Runtime::Sim(_) => Ok(()),
         }
     }
 

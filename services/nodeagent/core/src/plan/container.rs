@@ -76,7 +76,7 @@ fn mounts<'a>(
         mounts.push(Mount {
             source: MountSource::Volume { name: mount.name.clone(), sub_path },
             path: mount.mount_path.clone(),
-            read_only: mount.read_only,
+            read_only: mount.read_only || is_image(pod, &mount.name),
             propagation: mount.mount_propagation.clone(),
         });
     }
@@ -96,6 +96,11 @@ fn mounts<'a>(
         mounts.push(own(MountSource::MessageFile, message));
     }
     Ok(mounts)
+}
+
+/// Whoever asks: an image is not written to.
+fn is_image(pod: &Pod, volume: &str) -> bool {
+    pod.spec.volumes.iter().any(|known| known.name == volume && known.image.is_some())
 }
 
 fn sub_path<'a>(

@@ -47,12 +47,8 @@ impl Container {
         self.restart_policy == Some(RestartPolicy::Always)
     }
 
-    /// The API defaults it by the image's tag; so does this, for objects that weren't defaulted.
     pub fn pull_policy(&self) -> PullPolicy {
-        let tag = self.image.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
-        let floating = !self.image.contains('@') && tag.is_none_or(|tag| tag == "latest");
-        let default = if floating { PullPolicy::Always } else { PullPolicy::IfNotPresent };
-        self.image_pull_policy.unwrap_or(default)
+        self.image_pull_policy.unwrap_or_else(|| PullPolicy::default_of(&self.image))
     }
 
     pub fn termination_message_path(&self) -> &str {
@@ -92,6 +88,15 @@ pub enum PullPolicy {
     Always,
     IfNotPresent,
     Never,
+}
+
+impl PullPolicy {
+    /// The API defaults it by the image's tag; so does this, for objects that weren't defaulted.
+    pub fn default_of(image: &str) -> PullPolicy {
+        let tag = image.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
+        let floating = !image.contains('@') && tag.is_none_or(|tag| tag == "latest");
+        if floating { PullPolicy::Always } else { PullPolicy::IfNotPresent }
+    }
 }
 
 /// Where the message of a container's end comes from.

@@ -24,6 +24,6 @@ pub use service::{
     Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec,
 };
 pub use volume::{
-    ConfigMapSource, DownwardFile, DownwardSource, EmptyDirSource, HostPathSource, KeyPath, ProjectedPart,
-    ProjectedSource, SecretSource, TokenSource, Volume,
+    ConfigMapSource, DownwardFile, DownwardSource, EmptyDirSource, HostPathSource, ImageSource, KeyPath,
+    ProjectedPart, ProjectedSource, SecretSource, TokenSource, Volume,
 };

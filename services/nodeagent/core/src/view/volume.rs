@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{FieldRef, ResourceFieldRef};
+use super::{FieldRef, PullPolicy, ResourceFieldRef};
 
 /// `Volume`: one source is set; a volume with a source not named here can't be mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -16,6 +16,7 @@ pub struct Volume {
     pub downward_api: Option<DownwardSource>,
     pub projected: Option<ProjectedSource>,
     pub host_path: Option<HostPathSource>,
+    pub image: Option<ImageSource>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -108,4 +109,18 @@ pub struct HostPathSource {
     pub path: String,
     #[serde(rename = "type")]
     pub kind: String,
+}
+
+/// `ImageVolumeSource`: an image's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ImageSource {
+    pub reference: String,
+    pub pull_policy: Option<PullPolicy>,
+}
+
+impl ImageSource {
+    pub fn pull_policy(&self) -> PullPolicy {
+        self.pull_policy.unwrap_or_else(|| PullPolicy::default_of(&self.reference))
+    }
 }

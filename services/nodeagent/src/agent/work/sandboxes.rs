@@ -61,6 +61,7 @@ impl Workshop {
         self.forget(uid);
         self.runtime.remove_pod(uid).await?;
         if let Runtime::Cri(_) = &self.runtime {
+            self.drop_images(uid).await?;
             let (paths, uid_owned) = (self.paths.clone(), uid.to_owned());
             let removed = tokio::task::spawn_blocking(move || disk::remove_pod(&paths, &uid_owned)).await;
             removed.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;

@@ -26,6 +26,9 @@ impl Workshop {
         if matches!(self.runtime, Runtime::Sim(_)) || volumes.is_empty() {
             return Input::VolumesReady;
         }
+        if let Err(message) = self.mount_images(uid, &pod.metadata, &volumes).await {
+            return Input::VolumesFailed { message };
+        }
         let tokens = match self.tokens(pod, &volumes).await {
             Ok(tokens) => tokens,
             // Without a gateway, tokens that are there already are good enough.

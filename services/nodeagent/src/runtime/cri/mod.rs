@@ -1,5 +1,6 @@
 //! containerd over CRI. Every call is bounded in time; every removal may be repeated.
 
+mod layers;
 mod list;
 mod say;
 

@@ -115,7 +115,11 @@ impl Cri {
 
     /// Where a volume lies: in memory, on the disk, or elsewhere on the node.
     fn volume_path(&self, uid: &str, name: &str, sub_path: &str) -> Result<std::path::PathBuf, String> {
-        let places = [self.paths.memory_volume(uid, name), self.paths.volume(uid, name)];
+        let places = [
+            self.paths.memory_volume(uid, name),
+            self.paths.volume(uid, name),
+            self.paths.image_volume(uid, name),
+        ];
         let link = self.paths.host_volume(uid, name);
         let found = places.into_iter().find(|place| place.exists()).or_else(|| std::fs::read_link(link).ok());
         let root = found.ok_or_else(|| format!("volume {name:?} is not mounted"))?;
