@@ -1,5 +1,5 @@
 //! Writes `crates/cri/src/generated` from `crates/cri/proto`: only the calls in [`CALLS`] and the messages they reach,
-//! without comments. Run it in `crates/cri/generator` with `cargo run`.
+//! without comments. Run it in `crates/cri/generator` with `cargo run`, then `cargo fmt --all`.
 
 use std::collections::BTreeSet;
 use std::path::Path;

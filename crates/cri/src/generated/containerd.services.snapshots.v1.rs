@@ -10,7 +10,7 @@ pub struct ViewSnapshotRequest {
     #[prost(map = "string, string", tag = "4")]
     pub labels: ::std::collections::HashMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ViewSnapshotResponse {
     #[prost(message, repeated, tag = "1")]
     pub mounts: ::prost::alloc::vec::Vec<SnapshotMount>,
@@ -22,7 +22,7 @@ pub struct MountsRequest {
     #[prost(string, tag = "2")]
     pub key: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MountsResponse {
     #[prost(message, repeated, tag = "1")]
     pub mounts: ::prost::alloc::vec::Vec<SnapshotMount>,

@@ -243,7 +243,7 @@ mod tests {
         new["metadata"]["labels"] = json!({"a": "b"});
         keep_the_rest(&mut new, &old);
         assert_eq!(new, pod(&json!({"requests": {"cpu": "2"}})));
-        let mut renamed = pod(&json!({}));
+        let mut renamed = pod(&json!({"requests": {"cpu": "2"}}));
         renamed["spec"]["containers"][0]["name"] = json!("d");
         keep_the_rest(&mut renamed, &old);
         assert_eq!(
