@@ -35,7 +35,23 @@ pub struct Loader {
 /// A stretch on its way to disk: its rows are not in the database yet.
 struct Adding {
     rows: Arc<Rows>,
-    thread: JoinHandle<Result<(), Error>>,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl Adding {
+    fn end(&mut self) -> Result<(), Error> {
+        let ended = self.thread.take().map(|thread| thread.join());
+        ended.unwrap_or(Ok(Ok(()))).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// Nobody writes on in a directory whose load was given up.
+impl Drop for Adding {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
 }
 
 impl Loader {
@@ -88,15 +104,12 @@ impl Loader {
         let rows = Arc::new(fold.rows);
         let (store, writer, known) = (self.projection.store.clone(), self.writer.clone(), Arc::clone(&rows));
         let thread = thread::spawn(move || add(&store, &writer, &known, fold.past, &fold.counted));
-        self.adding = Some(Adding { rows, thread });
+        self.adding = Some(Adding { rows, thread: Some(thread) });
         Ok(())
     }
 
     fn await_added(&mut self) -> Result<(), Error> {
-        match self.adding.take() {
-            Some(adding) => adding.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            None => Ok(()),
-        }
+        self.adding.take().map_or(Ok(()), |mut adding| adding.end())
     }
 }
 

@@ -382,6 +382,22 @@ fn an_unfinished_load_is_noticed() {
 }
 
 #[test]
+fn a_load_that_is_given_up_writes_no_more() {
+    let mut log = Log::new();
+    log.commit(&[put(pod("a"))]);
+    for _ in 0..20 {
+        let dir = TempDir::new().unwrap();
+        let loader = Projection::open(dir.path(), Options::default()).unwrap().load().unwrap();
+        let mut loader = loader.with_stretch(1);
+        loader.apply(1, &log.frames[0].0, log.frames[0].1).unwrap();
+        drop(loader);
+        // A thread that still wrote would hold it.
+        let error = Projection::open(dir.path(), Options::default()).err().unwrap();
+        assert!(matches!(error, OpenError::Unfinished { .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_checkpoint_is_a_projection_of_its_own() {
     let (dir, copy) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let mut log = Log::new();
