@@ -6,6 +6,7 @@ mod columns;
 pub mod conditions;
 pub mod json_path;
 mod read;
+pub mod review;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ use crate::tables::{self, Field, ListType, Opaque, Schema, Type, TypeRef};
 use json_path::JsonPath;
 
 pub use columns::PathColumns;
+use rules::go_type;
+
 pub use rules::Found;
 
 /// The group of definitions.

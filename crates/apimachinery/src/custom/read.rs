@@ -57,6 +57,12 @@ impl Custom {
         object["apiVersion"] = json!(resource.api_version());
     }
 
+    /// Whether an object rests in a version that its definition has.
+    #[must_use]
+    pub fn knows(&self, stored: &Value) -> bool {
+        self.definition.schema(&rests_in(stored)).is_some()
+    }
+
     /// Whether an object rests in another version than it would be written in now.
     #[must_use]
     pub fn is_outdated(&self, stored: &Value) -> bool {

@@ -192,7 +192,8 @@ fn check_count(object: &Value, pointer: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn go_type(value: &Value) -> &'static str {
+/// As Go prints the type of a decoded value.
+pub(super) fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "<nil>",
         Value::Bool(_) => "bool",

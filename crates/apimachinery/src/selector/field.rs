@@ -65,6 +65,16 @@ impl FieldSelector {
         })
     }
 
+    /// Whether an object of this name and namespace could be meant, whatever its fields.
+    #[must_use]
+    pub fn may_match(&self, name: &str, namespace: &str) -> bool {
+        self.terms.iter().all(|term| match term.field.as_str() {
+            "metadata.name" => (name == term.value) == term.equal,
+            "metadata.namespace" => (namespace == term.value) == term.equal,
+            _ => true,
+        })
+    }
+
     /// The value that `field` must have, if the selector says so: the way into an index.
     #[must_use]
     pub fn required(&self, field: &str) -> Option<&str> {

@@ -143,7 +143,8 @@ fn namespace(meta: &Value, namespaced: bool, path: &Path<'_>, errors: &mut Vec<F
     }
 }
 
-fn annotations(annotations: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+/// Checks a map of annotations.
+pub fn annotations(annotations: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let mut size = 0;
     for (key, value) in entries(annotations) {
         let faults = qualified_name_faults(&key.to_lowercase());
