@@ -6,10 +6,12 @@
 //! | [`feeds`] | what each node needs of the log, told as it changes |
 //! | [`addresses`] | each node's range of pod addresses |
 //! | [`dial`] | streams to a node |
+//! | `endpoint` | the pods and addresses behind a Service |
 
 pub mod addresses;
 pub mod commands;
 pub mod dial;
+pub(crate) mod endpoint;
 pub mod feeds;
 mod merge;
 

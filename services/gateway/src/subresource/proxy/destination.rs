@@ -1,11 +1,12 @@
 //! Where a proxied request goes: a pod's port, a ready endpoint of a Service's, a node's own pages or another port of it.
 
 use rutter_apimachinery::status::Status;
-use rutter_projection::{IndexKey, ListQuery, Snapshot};
+use rutter_projection::Snapshot;
 use rutter_schemas::protocol::dial::{DialTarget, PodRef};
 use serde_json::Value;
 
 use crate::chain::Call;
+use crate::node::endpoint::{self, Endpoint};
 use crate::store::failed;
 
 /// A node, and what to dial there.
@@ -70,27 +71,15 @@ fn of_service(call: &Call, snapshot: &Snapshot) -> Result<Destination, Status> {
     let Some(port_name) = port_name(&service, &port) else {
         return Err(Status::unavailable(format!("no service port {port:?} found for service {name:?}")));
     };
-    let query = ListQuery::of("discovery.k8s.io", "endpointslices")
-        .namespace(&call.info.namespace)
-        .index(IndexKey::label("kubernetes.io/service-name", &name));
-    let mut ready = Vec::new();
-    for listed in snapshot.list(&query) {
-        let (_, record) = listed.map_err(|error| failed(&error))?;
-        let slice: Value = serde_json::from_slice(&record.object).map_err(|error| failed(&error))?;
-        ready.extend(endpoints(&slice, &port_name));
+    let mut ready = endpoint::ready(snapshot, &call.info.namespace, &name, &port_name)?;
+    // What is no pod has no node to carry it.
+    ready.retain(|endpoint| matches!(endpoint, Endpoint::Pod { .. }));
+    match endpoint::any(ready) {
+        Some(Endpoint::Pod { node, pod, port }) => {
+            Ok(Destination { node, target: DialTarget::Connect { pod, port } })
+        }
+        _ => Err(Status::unavailable(format!("no endpoints available for service {:?}", call.info.name))),
     }
-    let seed = usize::try_from(uuid::Uuid::new_v4().as_u128() % 1_000_000_007).unwrap_or_default();
-    let count = ready.len().max(1);
-    ready
-        .into_iter()
-        .nth(seed % count)
-        .map(|(node, pod, port)| {
-            let pod = PodRef { namespace: call.info.namespace.clone(), ..pod };
-            Destination { node, target: DialTarget::Connect { pod, port } }
-        })
-        .ok_or_else(|| {
-            Status::unavailable(format!("no endpoints available for service {:?}", call.info.name))
-        })
 }
 
 /// The name of the port that was asked for by name or number; the only one if none was.
@@ -107,25 +96,6 @@ fn port_name(service: &Value, asked: &str) -> Option<String> {
             named(port) == asked || number.is_some_and(|number| port["port"].as_u64() == Some(number))
         })
         .map(named)
-}
-
-fn endpoints(slice: &Value, port_name: &str) -> Vec<(String, PodRef, u16)> {
-    let ports = slice["ports"].as_array().into_iter().flatten();
-    let mut ports = ports.filter(|port| port["name"].as_str().unwrap_or_default() == port_name);
-    let port = ports.next().and_then(|port| port["port"].as_u64()).and_then(|port| u16::try_from(port).ok());
-    let Some(port) = port else { return Vec::new() };
-    let endpoints = slice["endpoints"].as_array().into_iter().flatten();
-    let ready =
-        endpoints.filter(|endpoint| endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false)));
-    ready
-        .filter_map(|endpoint| {
-            let node = endpoint["nodeName"].as_str()?.to_owned();
-            let name = endpoint.pointer("/targetRef/name")?.as_str()?.to_owned();
-            let uid =
-                endpoint.pointer("/targetRef/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-            Some((node, PodRef { namespace: String::new(), name, uid }, port))
-        })
-        .collect()
 }
 
 /// k8s.io/kubernetes pkg/registry/core/node/strategy.go, ResourceLocation.
