@@ -64,14 +64,16 @@ impl Writer {
 
     /// The same for requests: ends with the outcome, and refuses nothing by a view that lags. What `decide` refuses,
     /// or finds to be so already, holds on a view that has all that was acknowledged when it is asked; so whoever
-    /// wrote before, here or elsewhere, is known. What it wants written the ledger checks anyway.
+    /// wrote before, here or elsewhere, is known. What it wants written the ledger checks anyway. Without a decision,
+    /// because it had to learn something first, it is asked again.
     ///
     /// # Errors
     /// As [`Writer::write`].
-    pub async fn write_current<E, F>(&self, machine: Executor, mut decide: F) -> Result<End, E>
+    pub async fn write_current<E, F, D>(&self, machine: Executor, mut decide: F) -> Result<End, E>
     where
         E: From<ViewError>,
-        F: FnMut(&Snapshot) -> Result<Decision, E>,
+        F: FnMut(Snapshot) -> D,
+        D: Future<Output = Result<Option<Decision>, E>>,
     {
         let mut machine = machine.unseen();
         loop {
@@ -88,21 +90,21 @@ impl Writer {
         }
     }
 
-    async fn decide_current<E, F>(&self, decide: &mut F) -> Result<Option<Decision>, E>
+    async fn decide_current<E, F, D>(&self, decide: &mut F) -> Result<Option<Decision>, E>
     where
         E: From<ViewError>,
-        F: FnMut(&Snapshot) -> Result<Decision, E>,
+        F: FnMut(Snapshot) -> D,
+        D: Future<Output = Result<Option<Decision>, E>>,
     {
-        let (base, decided) = {
-            let snapshot = self.view.snapshot()?;
-            (snapshot.revision(), decide(&snapshot))
-        };
-        if matches!(decided, Ok(Decision::Propose { .. })) {
-            return decided.map(Some);
+        let snapshot = self.view.snapshot()?;
+        let base = snapshot.revision();
+        let decided = decide(snapshot).await;
+        if matches!(decided, Ok(None | Some(Decision::Propose { .. }))) {
+            return decided;
         }
         match self.now.read(&self.view, Instant::now() + LOOK).await {
-            Ok(current) if current.revision() == base => decided.map(Some),
-            Ok(current) => decide(&current).map(Some),
+            Ok(current) if current.revision() == base => decided,
+            Ok(current) => decide(current).await,
             Err(_) => Ok(None),
         }
     }

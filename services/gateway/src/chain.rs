@@ -22,6 +22,7 @@ use rutter_runtime::telemetry;
 use tracing::Instrument;
 
 use crate::body::Body;
+use crate::convert::interpreter::Interpreter;
 use crate::encode::respond;
 use crate::listen::Peer;
 use crate::request::info::{self, Target};
@@ -40,6 +41,8 @@ pub struct Call {
     pub uri: Uri,
     pub headers: HeaderMap,
     pub resource: Arc<Resource>,
+    /// Between the version that is asked for and the one that is stored.
+    pub interpreter: Interpreter,
     /// Taken once, by who reads it.
     pub body: Option<Incoming>,
     /// What the connection may become.
@@ -59,6 +62,7 @@ impl Call {
             uri: self.uri.clone(),
             headers: self.headers.clone(),
             resource: self.resource.clone(),
+            interpreter: Interpreter::of(&self.gateway.webhooks, std::iter::once(&self.resource)),
             body: None,
             upgrade: None,
         }
@@ -168,7 +172,21 @@ fn called(
     let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
     let body = Some(body);
     let gateway = gateway.clone();
-    Ok(Call { gateway, user, info, query, accept, method, uri, headers, resource, body, upgrade })
+    let interpreter = Interpreter::of(&gateway.webhooks, std::iter::once(&resource));
+    Ok(Call {
+        gateway,
+        user,
+        info,
+        query,
+        accept,
+        method,
+        uri,
+        headers,
+        resource,
+        interpreter,
+        body,
+        upgrade,
+    })
 }
 
 /// What is asked and never stored (reviews) has no Table.

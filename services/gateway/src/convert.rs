@@ -3,6 +3,8 @@
 //! of the same ones in newer words (pkg/apis/events/v1/conversion.go). HorizontalPodAutoscalers are stored as v2 has them.
 
 pub(crate) mod custom;
+pub(crate) mod interpreter;
+pub(crate) mod webhook;
 
 use bytes::Bytes;
 use rutter_apimachinery::kinds::autoscaling::v1 as older_autoscaler;

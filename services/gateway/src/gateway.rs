@@ -16,6 +16,7 @@ use crate::pins::Pins;
 use crate::service::Ranges;
 use crate::store::Store;
 use crate::verbs::watch::hub::Hub;
+use crate::webhook::Webhooks;
 
 /// Everything that requests share.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct Parts {
     pub tokens: Tokens,
     pub nats: async_nats::Client,
     pub dialler: Dialler,
+    /// Who converts custom resources.
+    pub webhooks: Webhooks,
     pub hub: Hub,
     pub pins: Pins,
     pub openapi: crate::pages::OpenApi,

@@ -26,7 +26,9 @@ pub mod store;
 pub mod stream;
 pub mod subresource;
 pub mod verbs;
+mod webhook;
 
 pub use gateway::{Gateway, Parts};
 pub use pages::rutter::tokens::Joining;
 pub use start::{Config, Given, StartError, start};
+pub use webhook::Webhooks;

@@ -1,6 +1,7 @@
 //! Starting a gateway: what it is told, what it is given, and the tasks that it runs.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -27,6 +28,7 @@ use crate::pins::Pins;
 use crate::service::{Ranges, RangesError, sweep};
 use crate::store::Store;
 use crate::verbs::watch::hub::Hub;
+use crate::webhook::Webhooks;
 use crate::{Gateway, Parts, advertise, bootstrap, chain};
 
 /// What a gateway is told.
@@ -49,7 +51,12 @@ pub struct Config {
     pub bounds: Bounds,
     /// With it, nodes may join by tokens.
     pub joining: Option<Joining>,
+    /// How long a webhook may take to convert custom resources.
+    pub conversion_timeout: Duration,
 }
+
+/// Upstream's `defaultRequestTimeout` of webhooks.
+const CONVERSION: Duration = Duration::from_secs(30);
 
 impl Default for Config {
     fn default() -> Config {
@@ -63,6 +70,7 @@ impl Default for Config {
             pod_cidr: "10.244.0.0/16".to_owned(),
             bounds: Bounds::default(),
             joining: None,
+            conversion_timeout: CONVERSION,
         }
     }
 }
@@ -148,12 +156,15 @@ async fn doors(config: &Config, listener: TcpListener, port: u16) -> Result<Vec<
 
 fn gateway(config: &Config, given: &Given, port: u16) -> Result<Gateway, StartError> {
     let (first, last) = config.node_ports;
+    let dialler = Dialler::new(given.data.clone());
+    let view = given.writer.view.clone();
     Ok(Gateway::new(Parts {
         store: Store::new(given.writer.clone(), given.control.clone(), given.seal.clone()),
         served: given.registry.clone(),
         tokens: Tokens::from_pem(&given.keys.service_account.0)?,
         nats: given.control.clone(),
-        dialler: Dialler::new(given.data.clone()),
+        webhooks: Webhooks::new(view, dialler.clone(), config.conversion_timeout),
+        dialler,
         hub: Hub::new(),
         pins: Pins::default(),
         openapi: OpenApi::default(),

@@ -1,7 +1,7 @@
 //! Custom objects between the version that they rest in and the one that is asked for.
 
 use bytes::Bytes;
-use rutter_apimachinery::custom::Custom;
+use rutter_apimachinery::custom::{Conversion, Custom};
 use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::write::Draft;
 use rutter_schemas::{Revision, state};
@@ -28,7 +28,7 @@ pub(crate) fn bytes(object: &Bytes, custom: &Custom, resource: &Resource) -> ser
 }
 
 /// The resourceVersion that was spliced in: it stands first in the metadata.
-fn revision_in(object: &[u8]) -> Revision {
+pub(super) fn revision_in(object: &[u8]) -> Revision {
     const LEAD: &[u8] = b"\"metadata\":{\"resourceVersion\":\"";
     let Some(found) = object.windows(LEAD.len()).position(|window| window == LEAD) else {
         return Revision::NONE;
@@ -37,10 +37,12 @@ fn revision_in(object: &[u8]) -> Revision {
     Revision(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
 
-/// A draft that was made in the version of the request, in the storage version.
+/// A draft that was made in the version of the request, in the storage version. Where somebody has to be asked for that,
+/// it waits for the request's interpreter.
 pub(super) fn stored(mut draft: Draft, custom: &Custom, resource: &Resource) -> Draft {
     let storage = &custom.definition.storage;
-    if storage.is_empty() || *storage == resource.version {
+    let is_asked = custom.definition.conversion != Conversion::None;
+    if is_asked || storage.is_empty() || *storage == resource.version {
         return draft;
     }
     draft.object["apiVersion"] = json!(format!("{}/{storage}", resource.group));

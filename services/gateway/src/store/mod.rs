@@ -48,6 +48,7 @@ impl Store {
 
     /// An object's bytes as the API serves them: stored bytes, unsealed where they are sealed.
     pub fn served(&self, resource: &Resource, object: &Bytes) -> Result<Bytes, Status> {
+        check_spoken(resource, object)?;
         if let Some(custom) = &resource.custom {
             return convert::custom::bytes(object, custom, resource).map_err(|error| failed(&error));
         }
@@ -67,6 +68,7 @@ impl Store {
 
     /// An object as a value, unsealed, with its resourceVersion.
     pub fn parsed(&self, resource: &Resource, object: &Bytes) -> Result<Value, Status> {
+        check_spoken(resource, object)?;
         let value: Value = serde_json::from_slice(object).map_err(|error| failed(&error))?;
         if let Some(custom) = &resource.custom {
             return Ok(convert::custom::spoken(value, custom, resource));
@@ -88,6 +90,14 @@ impl Store {
     /// The object as it may rest in the log.
     pub fn sealed(&self, object: &Value) -> Result<Value, Status> {
         self.seal.seal(object).map_err(|error| failed(&error))
+    }
+}
+
+/// What somebody has to be asked about was asked about before (`convert::webhook`): nobody renames it for them.
+fn check_spoken(resource: &Resource, object: &Bytes) -> Result<(), Status> {
+    match convert::webhook::is_foreign(object, resource) {
+        true => Err(Status::internal("an object was read before it was converted")),
+        false => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Writing: a decision made on a snapshot becomes a commit; the executor sends it, waits, or has it decided again.
 
+use std::sync::{Mutex, PoisonError};
+
 use jiff::{SignedDuration, Timestamp};
 use rutter_apimachinery::status::{Status, Subject};
 use rutter_apimachinery::write::Draft;
@@ -12,6 +14,7 @@ use rutter_schemas::{Actor, Count, Key, Revision, Scope, Uuid};
 
 use super::{Store, unready};
 use crate::authn::User;
+use crate::convert::interpreter::Interpreter;
 
 /// The service name that commits carry.
 pub const VIA: &str = "gateway";
@@ -33,12 +36,15 @@ pub struct Intent {
     pub pinned: Option<Key>,
     /// `dryRun`: everything is decided, nothing is recorded.
     pub rehearsal: bool,
+    /// Between the version that is written in and the one that is stored.
+    pub interpreter: Interpreter,
 }
 
 impl Intent {
     pub fn of(user: &User) -> Intent {
         let actor = Actor { user: user.name.clone(), groups: user.groups.clone(), via: VIA.to_owned() };
-        Intent { actor, cause: None, traceparent: None, pinned: None, rehearsal: false }
+        let interpreter = Interpreter::default();
+        Intent { actor, cause: None, traceparent: None, pinned: None, rehearsal: false, interpreter }
     }
 
     /// Pinned to an object, if there is one whose revision the client named.
@@ -122,24 +128,54 @@ impl Store {
         mut decide: impl FnMut(&Snapshot) -> Result<Plan<T>, Status>,
     ) -> Result<Written<T>, Status> {
         if intent.rehearsal {
-            let plan = decide(&self.current().await?)?;
-            return Ok(Written { first: None, answer: plan.answer });
+            return self.rehearse(intent, decide).await;
         }
         let limits = Limits { attempts: ATTEMPTS, deadline: Timestamp::now() + PATIENCE };
         let machine = match &intent.pinned {
             Some(key) => Executor::pinned(limits, key.clone()),
             None => Executor::new(limits),
         };
-        let mut answer = None;
+        let answer = Mutex::new(None);
+        let told = &answer;
         let end = self.writer.write_current(machine, |snapshot| {
-            let plan = decide(snapshot).map_err(Refused)?;
-            let (decision, told) = committed(plan, snapshot, intent);
-            answer = Some(told);
-            Ok(decision)
+            let planned = decide(&snapshot);
+            async move {
+                let Some(plan) = settled(intent, planned).await.map_err(Refused)? else { return Ok(None) };
+                let (decision, answer) = committed(plan, &snapshot, intent);
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+                Ok::<_, Refused>(Some(decision))
+            }
         });
         let end = end.await.map_err(|Refused(status)| status)?;
         let first = ended(end, subject, name)?;
+        let answer = answer.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Written { first, answer: answer.expect("a write ends well only after a decision") })
+    }
+
+    async fn rehearse<T>(
+        &self,
+        intent: &Intent,
+        mut decide: impl FnMut(&Snapshot) -> Result<Plan<T>, Status>,
+    ) -> Result<Written<T>, Status> {
+        for _ in 0..ATTEMPTS {
+            let planned = decide(&self.current().await?);
+            if let Some(plan) = settled(intent, planned).await? {
+                return Ok(Written { first: None, answer: plan.answer });
+            }
+        }
+        Err(Status::unavailable("others were quicker each time; please try again"))
+    }
+}
+
+/// A plan whose drafts may rest in the log; none when the decision has to be made again, with what was learned meanwhile.
+async fn settled<T>(intent: &Intent, planned: Result<Plan<T>, Status>) -> Result<Option<Plan<T>>, Status> {
+    match planned {
+        Ok(mut plan) => {
+            intent.interpreter.settle(&mut plan.drafts).await?;
+            Ok(Some(plan))
+        }
+        Err(_) if intent.interpreter.learn().await? => Ok(None),
+        Err(status) => Err(status),
     }
 }
 

@@ -87,8 +87,11 @@ async fn change(
     let decide = |snapshot: &Snapshot| decide(call, snapshot, &wanted);
     let written = call.gateway.store.write(&intent, call.subject(), &call.info.name, decide).await?;
     let object: Value = match written.first {
-        Some(first) => serde_json::from_slice(&state::splice(&state::encode(&written.answer), first))
-            .map_err(|error| failed(&error))?,
+        Some(first) => {
+            let decided = state::encode(&written.answer);
+            let stands = call.interpreter.read_back(&decided).unwrap_or(decided);
+            serde_json::from_slice(&state::splice(&stands, first)).map_err(|error| failed(&error))?
+        }
         None => written.answer,
     };
     answer(call, &scale(&call.resource, &object))
@@ -123,7 +126,7 @@ fn decide(
         Some(draft) => {
             let why = format!("{} asked for {replicas} replicas", call.user.name);
             let object = draft.object.clone();
-            Ok(Plan::one(draft, why, object))
+            Ok(Plan::one(call.sealed(draft)?, why, object))
         }
         None => Ok(Plan::nothing(before)),
     }

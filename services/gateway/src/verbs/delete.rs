@@ -10,15 +10,16 @@ use rutter_projection::Snapshot;
 use rutter_schemas::{Revision, Uuid};
 use serde_json::{Value, json};
 
-use super::list::Selection;
+use super::list::{self, Selection};
 use super::{Told, get};
 use crate::admission;
 use crate::body::Body;
 use crate::chain::Call;
+use crate::convert::webhook;
 use crate::encode::{object, respond};
 use crate::request::Query;
 use crate::request::options::ListOptions;
-use crate::store::{Plan, failed};
+use crate::store::{Plan, Written, failed};
 
 /// Objects of a collection that are deleted at once (upstream: `deleteCollectionWorkers`).
 const WORKERS: usize = 16;
@@ -68,7 +69,7 @@ pub async fn collection(mut call: Call) -> Result<Response<Body>, Status> {
     selected.fields.convert(&call.resource)?;
     let options = asked(&mut call).await?;
     let snapshot = call.gateway.store.read(selected.at).await?;
-    let names = names(&call, &snapshot, &selected)?;
+    let names = names(&call, &snapshot, &selected).await?;
     let call = &call;
     let options = &options;
     let deleted = futures::stream::iter(names).map(|(namespace, name)| async move {
@@ -84,8 +85,16 @@ pub async fn collection(mut call: Call) -> Result<Response<Body>, Status> {
     answered(call, snapshot.revision(), objects.into_iter().flatten())
 }
 
-fn names(call: &Call, snapshot: &Snapshot, options: &ListOptions) -> Result<Vec<(String, String)>, Status> {
+async fn names(
+    call: &Call,
+    snapshot: &Snapshot,
+    options: &ListOptions,
+) -> Result<Vec<(String, String)>, Status> {
     let selection = Selection::of(call, options);
+    if webhook::asked(&call.resource).is_some() {
+        let all = list::gathered(call, snapshot, snapshot.revision(), &selection, options.limit).await?;
+        return Ok(all.found.into_iter().map(|(key, _)| (key.namespace, key.name)).collect());
+    }
     let walk = selection.walk(snapshot, snapshot.revision()).map_err(|error| failed(&error))?;
     let named =
         walk.map(|found| found.map(|(key, _)| (key.namespace, key.name)).map_err(|error| failed(&error)));
@@ -124,7 +133,9 @@ pub async fn delete(
         .store
         .write(&intent, call.subject(), name, |snapshot| decide(call, snapshot, options))
         .await?;
-    Ok((written.answer, written.first))
+    let Written { first, answer } = written;
+    let told = answer.told.read_back(&call.interpreter);
+    Ok((Deleted { told, ..answer }, first))
 }
 
 fn decide(call: &Call, snapshot: &Snapshot, options: &DeleteOptions) -> Result<Plan<Deleted>, Status> {

@@ -10,6 +10,7 @@ use rutter_schemas::{Key, Revision};
 
 use crate::body::Body;
 use crate::chain::Call;
+use crate::convert::webhook;
 use crate::encode::object;
 use crate::encode::respond;
 use crate::request::options::{self, At};
@@ -38,8 +39,9 @@ pub async fn find(call: &Call) -> Result<Bytes, Status> {
             snapshot.get_object(&key).map_err(|error| failed(&error))?
         }
     };
-    let found = found.ok_or_else(|| call.not_found())?;
-    store.served(&call.resource, &found)
+    let found = vec![found.ok_or_else(|| call.not_found())?];
+    let spoken = webhook::spoken(&call.gateway.webhooks, &call.resource, found).await?;
+    store.served(&call.resource, &spoken[0])
 }
 
 /// An object in the form the client reads.

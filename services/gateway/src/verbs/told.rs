@@ -12,6 +12,7 @@ use super::get;
 use crate::body::Body;
 use crate::chain::{self, Call};
 use crate::convert;
+use crate::convert::interpreter::Interpreter;
 use crate::encode::respond;
 use crate::store::{Intent, Plan, Written};
 
@@ -41,6 +42,17 @@ impl Told {
         Told::Same { object: state::splice(&state::encode(object), revision.unwrap_or_default()) }
     }
 
+    /// The same as it reads back from storage, where it was converted for that.
+    pub fn read_back(self, interpreter: &Interpreter) -> Told {
+        match self {
+            Told::New { state, warnings, created } => {
+                let state = interpreter.read_back(&state).unwrap_or(state);
+                Told::New { state, warnings, created }
+            }
+            same => same,
+        }
+    }
+
     /// The object as served after the write; one that was only rehearsed has the revision it had.
     pub fn object(&self, first: Option<Revision>) -> Bytes {
         match (self, first) {
@@ -55,7 +67,7 @@ impl Call {
     /// Who wants this written, and within which trace.
     pub fn intent(&self) -> Intent {
         let traceparent = chain::text(&self.headers, chain::TRACEPARENT).map(str::to_owned);
-        Intent { traceparent, ..Intent::of(&self.user) }
+        Intent { traceparent, interpreter: self.interpreter.clone(), ..Intent::of(&self.user) }
     }
 
     /// Writes what was decided, and answers with the object after it.
@@ -95,14 +107,16 @@ impl Call {
 }
 
 fn answer(call: &Call, written: Written<Told>, mut warnings: Vec<String>) -> Result<Response<Body>, Status> {
+    let Written { first, answer } = written;
+    let told = answer.read_back(&call.interpreter);
     let mut code = StatusCode::OK;
-    if let Told::New { warnings: more, created, .. } = &written.answer {
+    if let Told::New { warnings: more, created, .. } = &told {
         warnings.extend(more.iter().cloned());
         if *created {
             code = StatusCode::CREATED;
         }
     }
-    let mut response = get::answer(call, code, written.answer.object(written.first))?;
+    let mut response = get::answer(call, code, told.object(first))?;
     respond::warn(&mut response, &warnings);
     Ok(response)
 }

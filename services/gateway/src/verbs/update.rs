@@ -95,6 +95,8 @@ impl Call {
     /// The object as it stands, in clear.
     pub fn before(&self, snapshot: &Snapshot) -> Result<Option<Value>, Status> {
         let found = snapshot.get_object(&self.key()).map_err(|error| failed(&error))?;
-        found.map(|object| self.gateway.store.parsed(&self.resource, &object)).transpose()
+        let Some(stored) = found else { return Ok(None) };
+        let object = self.interpreter.spoken(&self.resource, stored)?;
+        self.gateway.store.parsed(&self.resource, &object).map(Some)
     }
 }

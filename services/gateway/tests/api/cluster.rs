@@ -41,15 +41,20 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Everything that answers requests, ready.
     pub(crate) async fn start() -> Cluster {
-        Cluster::begin(false).await
+        Cluster::begin(false, Config::default()).await
     }
 
     /// The same, and the controllers that make definitions and namespaces come and go.
     pub(crate) async fn with_controllers() -> Cluster {
-        Cluster::begin(true).await
+        Cluster::begin(true, Config::default()).await
     }
 
-    async fn begin(with_controllers: bool) -> Cluster {
+    /// The same, where the gateway is told something of its own.
+    pub(crate) async fn with_controllers_and(config: Config) -> Cluster {
+        Cluster::begin(true, config).await
+    }
+
+    async fn begin(with_controllers: bool, told: Config) -> Cluster {
         let dir = tempfile::tempdir().unwrap();
         let server = nats::server(&dir.path().join("nats")).await;
         let mut shutdown = Shutdown::new();
@@ -105,7 +110,7 @@ impl Cluster {
             listen: "127.0.0.1:0".parse().unwrap(),
             advertise: "192.0.2.1".parse().unwrap(),
             joining: Some(joining),
-            ..Config::default()
+            ..told
         };
         let (gateway, address) = rutter_gateway::start(config, given, &api).await.unwrap();
         let cluster = Cluster { gateway, address, keys, shutdown, server, _ledger: ledger, dir };

@@ -7,7 +7,7 @@ use crate::client::{Answer, Client};
 use crate::cluster::Cluster;
 use crate::kubectl::Kubectl;
 
-const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+pub(crate) const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const TABS: &str = "/apis/example.com/v1/namespaces/default/crontabs";
 
 /// A CronTab: every kind of field, both subresources, columns, selectable fields, names.
@@ -71,7 +71,7 @@ fn definition() -> Value {
     serde_saphyr::from_str(DEFINITION).unwrap()
 }
 
-async fn establish(client: &Client, definition: &Value) {
+pub(crate) async fn establish(client: &Client, definition: &Value) {
     let made = client.post(DEFINITIONS, definition).await;
     assert_eq!(made.code, 201, "{}", made.text());
     established(client, definition["metadata"]["name"].as_str().unwrap()).await;

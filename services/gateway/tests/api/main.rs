@@ -5,6 +5,7 @@
 
 mod client;
 mod cluster;
+mod conversion;
 mod custom;
 mod kubectl;
 mod laws;
@@ -15,4 +16,5 @@ mod stories;
 mod streams;
 mod tokens;
 mod watches;
+mod webhook;
 mod writes;

@@ -32,6 +32,7 @@ use crate::Gateway;
 use crate::admission::namespace;
 use crate::authn::User;
 use crate::body::Body;
+use crate::convert::interpreter::Interpreter;
 use crate::convert::{self, stored_group};
 use crate::request::Query;
 use crate::store::{Intent, Plan, failed};
@@ -101,13 +102,15 @@ pub async fn serve(
         asked.why
     };
 
-    let intent = Intent::of(user).rehearsed(dry_run);
+    let interpreter = Interpreter::of(&gateway.webhooks, writes.iter().map(|write| &write.resource));
+    let intent = Intent { interpreter, ..Intent::of(user).rehearsed(dry_run) };
     let subject = Subject::new("rutter.dev", "transactions");
     let written = gateway
         .store
-        .write(&intent, subject, "", |snapshot| decide(gateway, user, snapshot, &writes, &why))
+        .write(&intent, subject, "", |snapshot| decide(gateway, &intent, snapshot, &writes, &why))
         .await?;
-    let items: Vec<Value> = written.answer.iter().map(|outcome| shown(outcome, written.first)).collect();
+    let shown = |outcome: &Outcome| shown(outcome, written.first, &intent.interpreter);
+    let items: Vec<Value> = written.answer.iter().map(shown).collect();
     Ok(json_answer(&json!({
         "kind": "TransactionResult",
         "apiVersion": "rutter.dev/v1",
@@ -167,7 +170,7 @@ fn meant(gateway: &Gateway, member: Member) -> Result<Write, Status> {
 /// All drafts on one snapshot. None may rely on another's outcome: in a commit each stands for itself.
 fn decide(
     gateway: &Gateway,
-    user: &User,
+    intent: &Intent,
     snapshot: &Snapshot,
     writes: &[Write],
     why: &str,
@@ -182,7 +185,7 @@ fn decide(
     let mut charges = Charges::default();
     for (index, write) in writes.iter().enumerate() {
         let decided =
-            write.decide(gateway, user, snapshot, &mut charges).map_err(|status| at(index, status))?;
+            write.decide(gateway, intent, snapshot, &mut charges).map_err(|status| at(index, status))?;
         let outcome = match decided {
             Ok(draft) => {
                 if draft.event.op == rutter_schemas::Op::Create
@@ -218,7 +221,7 @@ impl Write {
     fn decide(
         &self,
         gateway: &Gateway,
-        user: &User,
+        intent: &Intent,
         snapshot: &Snapshot,
         charges: &mut Charges,
     ) -> Result<Result<Draft, Value>, Status> {
@@ -227,10 +230,11 @@ impl Write {
             uid: Uuid::new_v4(),
             namespace: &self.namespace,
             name: if self.verb == Verb::Create { "" } else { &self.name },
-            user: &user.name,
+            user: &intent.actor.user,
             field_manager: "transaction",
         };
         let before = snapshot.get_object(&self.key()).map_err(|error| failed(&error))?;
+        let before = before.map(|stored| intent.interpreter.spoken(&self.resource, stored)).transpose()?;
         let before = before.map(|object| gateway.store.parsed(&self.resource, &object)).transpose()?;
         let subject = resource_subject(&self.resource);
         let missing = || Status::not_found(subject, &self.name);
@@ -278,11 +282,16 @@ impl Write {
     }
 }
 
-fn shown(outcome: &Outcome, first: Option<Revision>) -> Value {
-    let text = match (outcome, first) {
-        (Outcome::Unchanged(object), _) => return object.clone(),
-        (Outcome::Written(place, clear), Some(first)) => state::splice(clear, first.plus(*place as u64)),
-        (Outcome::Written(_, clear), None) => Bytes::copy_from_slice(clear.get().as_bytes()),
+fn shown(outcome: &Outcome, first: Option<Revision>, interpreter: &Interpreter) -> Value {
+    let (place, clear) = match outcome {
+        Outcome::Unchanged(object) => return object.clone(),
+        Outcome::Written(place, clear) => (place, clear),
+    };
+    let read_back = interpreter.read_back(clear);
+    let state = read_back.as_ref().unwrap_or(clear);
+    let text = match first {
+        Some(first) => state::splice(state, first.plus(*place as u64)),
+        None => Bytes::copy_from_slice(state.get().as_bytes()),
     };
     serde_json::from_slice(&text).unwrap_or_default()
 }

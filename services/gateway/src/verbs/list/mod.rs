@@ -1,6 +1,7 @@
 //! LIST: one revision over all pages, selectors on the records' meta, stored bytes copied into the answer chunk by
 //! chunk. Memory is bounded by a chunk, or for a limited list by a page of at most 8 MiB, whatever the list's length.
 
+mod gather;
 mod page;
 mod token;
 mod write;
@@ -16,9 +17,11 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::body::{self, Body, BodyError};
 use crate::chain::Call;
+use crate::convert::webhook;
 use crate::encode::{gzip, object, respond};
 use crate::request::options::{At, ListOptions};
 use crate::store::Store;
+pub use gather::gathered;
 pub use page::{Page, Selection};
 pub use token::Token;
 pub use write::{Sink, item};
@@ -32,7 +35,8 @@ pub async fn serve(call: Call) -> Result<Response<Body>, Status> {
     let mut options = ListOptions::of_list(&call.query)?;
     options.fields.convert(&call.resource)?;
     let include = object::include(&call.query)?;
-    let wanted = wanted(&call, options).await?;
+    let mut wanted = wanted(&call, options).await?;
+    wanted.gathered = converted(&call, &wanted).await?;
     let media_type = object::media_type(call.accept);
     let (sender, chunks) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || write::list(&call, wanted, include, Sink::new(sender)));
@@ -50,6 +54,18 @@ pub struct Wanted {
     pub remaining: Option<u64>,
     /// Seconds since the epoch of the first page: until when the token holds.
     pub began: i64,
+    /// What is told, where it had to be converted before.
+    pub gathered: Option<Page>,
+}
+
+async fn converted(call: &Call, wanted: &Wanted) -> Result<Option<Page>, Status> {
+    if webhook::asked(&call.resource).is_none() {
+        return Ok(None);
+    }
+    let Wanted { snapshot, revision, selection, limit, .. } = wanted;
+    let all = gathered(call, snapshot, *revision, selection, *limit).await?;
+    let objects = all.found.into_iter().map(|(_, record)| record.object).collect();
+    Ok(Some(Page { objects, more_behind: all.more_behind }))
 }
 
 async fn wanted(call: &Call, options: ListOptions) -> Result<Wanted, Status> {
@@ -70,7 +86,7 @@ async fn wanted(call: &Call, options: ListOptions) -> Result<Wanted, Status> {
         }
     };
     let (snapshot, revision) = reading(call, store, at).await?;
-    Ok(Wanted { snapshot, revision, selection, limit: options.limit, remaining, began })
+    Ok(Wanted { snapshot, revision, selection, limit: options.limit, remaining, began, gathered: None })
 }
 
 /// A snapshot that shows `at`: pinned ones first, for a gateway that keeps no history.

@@ -6,11 +6,11 @@ use rutter_projection::{Error, IndexKey, ListQuery, Record, Snapshot};
 use rutter_schemas::{Key, Meta, Revision};
 
 use crate::chain::Call;
-use crate::convert::stored_group;
+use crate::convert::{stored_group, webhook};
 use crate::request::options::ListOptions;
 
 /// A limited page is cut here, so that a thousand large objects don't fill the memory; the client goes on by its token.
-const LARGEST_PAGE: usize = 8 << 20;
+pub(super) const LARGEST_PAGE: usize = 8 << 20;
 
 /// Objects with their keys, one by one.
 pub(super) type Found<'a> = Box<dyn Iterator<Item = Result<(Key, Record), Error>> + 'a>;
@@ -31,7 +31,10 @@ impl Selection {
         } else if let Some(namespace) = options.fields.required("metadata.namespace") {
             query = query.namespace(namespace);
         }
-        if let Some(index) = index(options) {
+        // An index knows objects as they are stored.
+        if webhook::asked(&call.resource).is_none()
+            && let Some(index) = index(options)
+        {
             query = query.index(index);
         }
         Selection { query, labels: options.labels.clone(), fields: options.fields.clone() }
@@ -60,6 +63,18 @@ impl Selection {
     pub fn walk<'a>(&'a self, snapshot: &'a Snapshot, revision: Revision) -> Result<Found<'a>, Error> {
         let chosen = |found: &Result<(Key, Record), Error>| match found {
             Ok((key, record)) => self.selects(key, &record.meta),
+            Err(_) => true,
+        };
+        if revision == snapshot.revision() {
+            return Ok(Box::new(snapshot.list(&self.query).filter(chosen)));
+        }
+        Ok(Box::new(snapshot.list_at(&self.query, revision)?.filter(chosen)))
+    }
+
+    /// What may be chosen, going by names alone, in key order and as stored.
+    pub fn walk_unseen<'a>(&'a self, snapshot: &'a Snapshot, revision: Revision) -> Result<Found<'a>, Error> {
+        let chosen = |found: &Result<(Key, Record), Error>| match found {
+            Ok((key, _)) => self.fields.may_match(&key.name, &key.namespace),
             Err(_) => true,
         };
         if revision == snapshot.revision() {

@@ -71,15 +71,19 @@ impl Sink {
 }
 
 /// Writes the whole answer.
-pub(super) fn list(call: &Call, wanted: Wanted, include: Include, mut sink: Sink) {
-    let written = written(call, &wanted, include, &mut sink);
+pub(super) fn list(call: &Call, mut wanted: Wanted, include: Include, mut sink: Sink) {
+    let written = written(call, &mut wanted, include, &mut sink);
     match written.and_then(|()| sink.flush().map_err(Stop::from)) {
         Ok(()) | Err(Stop::Gone) => {}
         Err(Stop::Status(status)) => sink.fail(status),
     }
 }
 
-fn written(call: &Call, wanted: &Wanted, include: Include, sink: &mut Sink) -> Result<(), Stop> {
+fn written(call: &Call, wanted: &mut Wanted, include: Include, sink: &mut Sink) -> Result<(), Stop> {
+    if let Some(page) = wanted.gathered.take() {
+        let metadata = page_metadata(call, wanted, &page)?;
+        return encoded(call, metadata, page.objects.into_iter().map(Ok), include, sink);
+    }
     if wanted.limit > 0 {
         let walk = wanted.selection.walk(&wanted.snapshot, wanted.revision).map_err(read::refused)?;
         let page = Page::take(walk, wanted.limit).map_err(read::refused)?;

@@ -24,6 +24,10 @@ impl Event {
         Event { change, encodings: Mutex::default() }
     }
 
+    pub fn change(&self) -> &Change {
+        &self.change
+    }
+
     pub fn revision(&self) -> Revision {
         self.change.revision
     }

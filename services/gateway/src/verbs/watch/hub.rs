@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::convert::Conversions;
 use super::events::Event;
 
 /// Frames of one resource that a watch may fall behind before it is ended.
@@ -20,6 +21,8 @@ const BEHIND: usize = 1_024;
 #[derive(Debug)]
 pub struct Batch {
     pub events: Vec<Arc<Event>>,
+    /// The same in other versions, where somebody has to be asked for them.
+    pub conversions: Conversions,
 }
 
 type Resource = (String, String);
@@ -85,7 +88,8 @@ impl Hub {
         let mut resources = self.0.resources.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(sender) = resources.get(resource) else { return };
         let events = changes.iter().map(|&change| Arc::new(Event::new(change.clone()))).collect();
-        if sender.send(Arc::new(Batch { events })).is_err() {
+        let batch = Batch { events, conversions: Conversions::default() };
+        if sender.send(Arc::new(batch)).is_err() {
             resources.remove(resource);
         }
     }

@@ -10,7 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::hub::{Batch, Live};
 use super::past::{self, Stop};
-use super::{Watch, encoding};
+use super::{Watch, convert, encoding};
+use crate::convert::webhook;
 
 /// How often a bookmark is told to one who asked (upstream: about once a minute).
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -19,14 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a watch to its end.
 pub(super) async fn run(watch: Watch, live: Live) {
-    let (watch, told) = match tokio::task::spawn_blocking(move || {
-        let told = past::tell(&watch);
+    let (watch, told) = if webhook::asked(&watch.call.resource).is_some() {
+        let told = convert::tell(&watch).await;
         (watch, told)
-    })
-    .await
-    {
-        Ok(done) => done,
-        Err(error) => return tracing::error!(%error, "a watch's past could not be told"),
+    } else {
+        match tokio::task::spawn_blocking(move || {
+            let told = past::tell(&watch);
+            (watch, told)
+        })
+        .await
+        {
+            Ok(done) => done,
+            Err(error) => return tracing::error!(%error, "a watch's past could not be told"),
+        }
     };
     let ended = match told {
         Ok(at) => follow(&watch, live, at).await,
@@ -46,6 +52,8 @@ async fn follow(watch: &Watch, mut live: Live, mut at: Revision) -> Result<(), S
             () = watch.out.closed() => return Err(Stop::Gone),
             () = tokio::time::sleep_until(watch.deadline) => return Ok(()),
             batch = live.batches.recv() => match batch {
+                // The client goes on from its last revision, by what holds now.
+                Ok(_) if convert::is_superseded(watch) => return Ok(()),
                 Ok(batch) => at = tell(watch, &batch, at).await?,
                 Err(RecvError::Lagged(frames)) => return Err(slow(frames)),
                 // The hub begins anew, or the gateway stops: the client comes back with its last revision.
@@ -62,7 +70,8 @@ async fn tell(watch: &Watch, batch: &Batch, at: Revision) -> Result<Revision, St
     let (store, resource) = (&watch.call.gateway.store, &*watch.call.resource);
     let mut told = Vec::new();
     let mut stands = at;
-    for event in &batch.events {
+    let converted = convert::in_version(watch, batch, at).await?;
+    for event in converted.as_deref().unwrap_or(&batch.events) {
         if event.revision() <= at {
             continue;
         }
@@ -100,7 +109,7 @@ async fn bookmark(watch: &Watch, live: &mut Live, mut at: Revision) -> Result<Re
     Ok(at)
 }
 
-async fn send(watch: &Watch, piece: Bytes) -> Result<(), Stop> {
+pub(super) async fn send(watch: &Watch, piece: Bytes) -> Result<(), Stop> {
     match tokio::time::timeout(PATIENCE, watch.out.send(Ok(piece))).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Stop::Gone),

@@ -7,6 +7,7 @@
 //! A watch is a task with one short queue to its client. A client that reads too slowly misses frames at the hub; the
 //! watch is then ended with an error that says so, and the client goes on from its last revision.
 
+mod convert;
 mod encoding;
 mod events;
 pub mod hub;

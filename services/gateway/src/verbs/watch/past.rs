@@ -12,7 +12,7 @@ use super::{Begin, Watch, encoding};
 use crate::store::{failed, read};
 
 /// Events are sent in pieces of about this size.
-const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// Why the past was not told to its end.
 pub(super) enum Stop {
