@@ -10,7 +10,7 @@ mod merge;
 mod strategic;
 
 pub(crate) use apply::undeclared;
-pub use apply::{Applying, apply};
+pub use apply::{Applying, SameNames, Versions, apply, apply_over};
 pub(crate) use apply::{track_birth, track_update};
 pub use json::json;
 pub use merge::merge;

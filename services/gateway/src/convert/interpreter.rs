@@ -38,11 +38,17 @@ struct Inner {
     memory: Mutex<Memory>,
 }
 
+/// An object's text, and the version that it is to be said in.
+type Saying = (String, String);
+
 #[derive(Debug, Default)]
 struct Memory {
     /// Stored bytes, and what they are in the request's version.
     spoken: HashMap<Bytes, Bytes>,
     wanted: Vec<(Arc<Resource>, Bytes)>,
+    /// Objects of the request, and what they are in other versions.
+    told: HashMap<Saying, Value>,
+    unsaid: Vec<(Saying, Arc<Resource>, Value)>,
     /// A state as it was decided, and as it reads back from storage.
     read_back: HashMap<String, Box<RawValue>>,
     failed: Option<Status>,
@@ -75,6 +81,27 @@ impl Interpreter {
         Err(Status::unclassified("the object is being converted".to_owned()))
     }
 
+    /// An object of the request in the version of `there`; none where nobody is asked for that, since nothing but its
+    /// version would change.
+    ///
+    /// # Errors
+    /// When it is not known yet, as for [`Interpreter::spoken`].
+    pub fn told(
+        &self,
+        here: &Resource,
+        object: &Value,
+        there: &Arc<Resource>,
+    ) -> Result<Option<Value>, Status> {
+        let Some(inner) = self.0.as_ref().filter(|_| webhook::asked(here).is_some()) else { return Ok(None) };
+        let saying = (object.to_string(), there.api_version());
+        let mut memory = inner.memory();
+        if let Some(known) = memory.told.get(&saying) {
+            return Ok(Some(known.clone()));
+        }
+        memory.unsaid.push((saying, there.clone(), object.clone()));
+        Err(Status::unclassified("the object is being converted".to_owned()))
+    }
+
     /// Asks for what a decision wanted to know; whether there was any, so that it has to be made again.
     ///
     /// # Errors
@@ -83,11 +110,21 @@ impl Interpreter {
         let Some(inner) = &self.0 else { return Ok(false) };
         let wanted = std::mem::take(&mut inner.memory().wanted);
         for (resource, stored) in &wanted {
-            let objects = vec![stored.clone()];
-            let told = inner.ask(webhook::spoken(&inner.webhooks, resource, objects)).await?;
-            inner.memory().spoken.extend(told.into_iter().map(|told| (stored.clone(), told)));
+            let asking = webhook::spoken_one(&inner.webhooks, resource, stored.clone());
+            let told = inner.ask(asking).await?;
+            inner.memory().spoken.insert(stored.clone(), told);
         }
-        Ok(!wanted.is_empty())
+        let unsaid = std::mem::take(&mut inner.memory().unsaid);
+        let learns = !wanted.is_empty() || !unsaid.is_empty();
+        for (saying, there, object) in unsaid {
+            let asking = webhook::review(&inner.webhooks, &there, saying.1.clone(), vec![object]);
+            let mut told = inner.ask(asking).await?.into_iter().next().unwrap_or_default();
+            if let Some((custom, _)) = webhook::asked(&there) {
+                custom.fitted(&mut told);
+            }
+            inner.memory().told.insert(saying, told);
+        }
+        Ok(learns)
     }
 
     /// Makes drafts fit to rest: in the storage version.

@@ -1,10 +1,13 @@
 //! PATCH: what stands is patched and then updated by the kind's rules. A patch that names no revision is applied to
 //! whatever stands, as often as it takes.
 
+use std::sync::Arc;
+
 use http::Response;
 use http::header::CONTENT_TYPE;
 use rutter_apimachinery::decode::{self, FieldValidation};
-use rutter_apimachinery::patch::{self, Applying};
+use rutter_apimachinery::patch::{self, Applying, Versions};
+use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::status::Status;
 use rutter_projection::Snapshot;
 use serde_json::Value;
@@ -103,7 +106,18 @@ fn applied(call: &Call, before: Option<&Value>, wanted: &Value) -> Result<Value,
         subresource: &call.info.subresource,
         now: call.cx(rutter_schemas::Uuid::nil()).now,
     };
-    patch::apply(&call.resource, before, &wanted, &applying)
+    patch::apply_over(&call.resource, before, &wanted, &applying, call)
+}
+
+/// What others own under other names is compared by those.
+impl Versions for Call {
+    fn told(&self, object: &Value, api_version: &str) -> Result<Option<(Arc<Resource>, Value)>, Status> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let there = self.gateway.registry().by_kind(group, version, &self.resource.kind);
+        let Some(there) = there else { return Ok(None) };
+        let told = self.interpreter.told(&self.resource, object, &there)?;
+        Ok(told.map(|told| (there, told)))
+    }
 }
 
 /// The object after the patch.

@@ -1,11 +1,14 @@
 //! `metadata.managedFields`: who owns what.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::changes::Changes;
 use super::fields::Fields;
+use super::walk::Difference;
 use crate::json::{items, remove, text};
 use crate::registry::Resource;
 use crate::status::quoted;
@@ -45,10 +48,11 @@ impl Manager {
         Manager { operation, name, api_version, subresource, time: String::new() }
     }
 
+    /// Who applies is the same one in whatever version (`managedfields.go`, BuildManagerIdentifier).
     fn is(&self, other: &Manager) -> bool {
         self.operation == other.operation
             && self.name == other.name
-            && self.api_version == other.api_version
+            && (self.operation == "Apply" || self.api_version == other.api_version)
             && self.subresource == other.subresource
     }
 }
@@ -132,17 +136,30 @@ impl Managers {
         others.fold(Fields::default(), |all, (_, owned)| all.with(owned))
     }
 
-    /// What others own of what is being changed.
-    pub(super) fn conflicts(&self, manager: &Manager, changed: &Fields) -> Vec<(Manager, Fields)> {
+    /// In which versions others own what they own.
+    pub(super) fn versions_of_others(&self, manager: &Manager) -> BTreeSet<String> {
         let others = self.0.iter().filter(|(other, _)| !other.is(manager));
-        let contested = others.map(|(other, owned)| (other.clone(), owned.and(changed)));
+        others.map(|(other, _)| other.api_version.clone()).collect()
+    }
+
+    /// What others own of what is being changed.
+    pub(super) fn conflicts(&self, manager: &Manager, changes: &Changes) -> Vec<(Manager, Fields)> {
+        let others = self.0.iter().filter(|(other, _)| !other.is(manager));
+        let contested = others.map(|(other, owned)| {
+            (other.clone(), owned.and(&changes.in_version(&other.api_version).changed))
+        });
         contested.filter(|(_, fields)| !fields.is_empty()).collect()
     }
 
     /// What somebody changed or removed is no longer others'.
-    pub(super) fn take_from_others(&mut self, manager: &Manager, changed: &Fields, removed: &Fields) {
+    pub(super) fn take_from_others<'c>(
+        &mut self,
+        manager: &Manager,
+        change: impl Fn(&str) -> &'c Difference,
+    ) {
         for (other, owned) in &mut self.0 {
             if !other.is(manager) {
+                let Difference { changed, removed } = change(&other.api_version);
                 *owned = owned.without(changed).without(removed);
             }
         }

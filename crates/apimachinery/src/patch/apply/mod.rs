@@ -6,6 +6,7 @@
 //! for objects it finds so. A write that is no apply takes what it changes away from every other manager
 //! ([`track_update`]).
 
+mod changes;
 mod fields;
 mod last_applied;
 mod managers;
@@ -20,6 +21,8 @@ use serde_json::{Value, json};
 use crate::json::is_empty;
 use crate::registry::Resource;
 use crate::status::{Cause, Path, Status, Subject};
+use changes::{Between, Changes};
+pub use changes::{SameNames, Versions};
 use fields::Fields;
 use managers::{Manager, Managers};
 use shape::Shape;
@@ -36,16 +39,31 @@ pub struct Applying<'a> {
     pub now: Timestamp,
 }
 
-/// Applies `wanted`, a decoded object, to the current one, or to nothing; gives the object to write.
+/// Applies `wanted` where every version calls its fields the same.
 ///
 /// # Errors
-/// 400 for an object that brings managed fields along, 409 with every field that another manager wants otherwise,
-/// 422 without a manager.
+/// As [`apply_over`].
 pub fn apply(
     resource: &Resource,
     current: Option<&Value>,
     wanted: &Value,
     applying: &Applying<'_>,
+) -> Result<Value, Status> {
+    apply_over(resource, current, wanted, applying, &SameNames)
+}
+
+/// Applies `wanted`, a decoded object, to the current one, or to nothing; gives the object to write. What others own in
+/// `versions` of their own is compared there.
+///
+/// # Errors
+/// 400 for an object that brings managed fields along, 409 with every field that another manager wants otherwise,
+/// 422 without a manager.
+pub fn apply_over(
+    resource: &Resource,
+    current: Option<&Value>,
+    wanted: &Value,
+    applying: &Applying<'_>,
+    versions: &dyn Versions,
 ) -> Result<Value, Status> {
     check(wanted, applying)?;
     let shape = Shape::of(resource);
@@ -63,16 +81,16 @@ pub fn apply(
     if let Some(before) = managers.owned_by(&me) {
         merge::prune(&mut merged, &before.abandoned(&mine, &others), shape);
     }
-    let change = walk::difference(live, &merged, shape);
-    let changed = strip(change.changed, resource, applying.subresource);
-    let mut conflicts = managers.conflicts(&me, &changed);
+    let between = Between { live, merged: &merged, resource, subresource: applying.subresource };
+    let changes = Changes::of(between, managers.versions_of_others(&me), versions)?;
+    let mut conflicts = managers.conflicts(&me, &changes);
     if !applying.force && !conflicts.is_empty() {
         last_applied::settle(&mut conflicts, applying.manager, live, resource);
         if !conflicts.is_empty() {
             return Err(conflict(conflicts));
         }
     }
-    managers.take_from_others(&me, &changed, &strip(change.removed, resource, applying.subresource));
+    managers.take_from_others(&me, |version| changes.in_version(version));
     let is_new = managers.owned_by(&me) != Some(&mine);
     if !is_new && crate::json::is_same(&merged, live) {
         return Ok(live.clone());
@@ -106,17 +124,18 @@ pub(crate) fn track_update(
         return;
     }
     let shape = Shape::of(resource);
-    let change = walk::difference(before, after, shape);
-    let changed = strip(change.changed, resource, subresource);
-    let removed = strip(change.removed, resource, subresource);
+    let difference = walk::difference(before, after, shape);
+    let changed = strip(difference.changed, resource, subresource);
+    let removed = strip(difference.removed, resource, subresource);
     if changed.is_empty() && removed.is_empty() {
         return;
     }
     let mut managers = Managers::read(before);
     let me = Manager::updater(manager, resource.api_version(), subresource);
-    managers.take_from_others(&me, &changed, &removed);
+    let change = walk::Difference { changed, removed };
+    managers.take_from_others(&me, |_| &change);
     let mine = managers.owned_by(&me).cloned().unwrap_or_default();
-    managers.set(me, mine.without(&removed).with(&changed), now);
+    managers.set(me, mine.without(&change.removed).with(&change.changed), now);
     managers.write(after);
 }
 

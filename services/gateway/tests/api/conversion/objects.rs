@@ -105,6 +105,38 @@ async fn an_object_is_read_and_written_in_either_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whose_a_field_is_holds_in_every_version() {
+    let (cluster, client, _webhook) = began().await;
+    let apply = async |version: &str, manager: &str, spec: Value| {
+        let path = format!("{}/s?fieldManager={manager}", sites(version));
+        patched(&client, "application/apply-patch+yaml", &path, &site(version, "s", spec)).await
+    };
+    assert_eq!(apply("v1", "one", json!({"hostPort": "h:1"})).await.code, 201);
+    // The same in other words is no conflict, anything else is one.
+    let same = apply("v2", "two", json!({"host": "h"})).await;
+    assert_eq!(same.code, 200, "{}", same.text());
+    let conflict = apply("v2", "three", json!({"host": "i"})).await;
+    assert_eq!(
+        message(&conflict),
+        (409, "Apply failed with 2 conflicts: conflicts with \"one\":\n- .spec.hostPort\nconflicts with \"two\":\n- .spec.host".to_owned())
+    );
+    let forced = apply("v2", "three&force=true", json!({"host": "i"})).await.json();
+    let managers = |object: &Value| -> Vec<String> {
+        let entries = object["metadata"]["managedFields"].as_array().unwrap().iter();
+        let told = entries.map(|entry| {
+            let version = entry["apiVersion"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            format!("{} {version} {}", entry["manager"].as_str().unwrap(), entry["fieldsV1"])
+        });
+        told.collect()
+    };
+    assert_eq!(managers(&forced), [r#"three v2 {"f:spec":{"f:host":{}}}"#]);
+    // Who applies in another version is who they were.
+    let moved = apply("v1", "three", json!({"hostPort": "i:1"})).await.json();
+    assert_eq!(managers(&moved), [r#"three v1 {"f:spec":{"f:hostPort":{}}}"#]);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_speaks_several_versions() {
     let (cluster, client, _webhook) = began().await;
     made(&client, "v1", "a", json!({"hostPort": "h:1"})).await;
