@@ -34,6 +34,22 @@ pub(crate) fn is_foreign(object: &[u8], resource: &Resource) -> bool {
     asked(resource).is_some() && !speaks(object, resource)
 }
 
+/// A stored object in the version of `resource`.
+///
+/// # Errors
+/// As [`spoken`].
+pub(crate) async fn spoken_one(
+    webhooks: &Webhooks,
+    resource: &Arc<Resource>,
+    object: Bytes,
+) -> Result<Bytes, Status> {
+    if !is_foreign(&object, resource) {
+        return Ok(object);
+    }
+    let told = spoken(webhooks, resource, vec![object]).await?;
+    told.into_iter().next().ok_or_else(|| Status::internal("one object was converted to none"))
+}
+
 /// Stored objects in the version of `resource`, in their places. Nobody is asked about what rests in it, and nothing
 /// happens to what nobody is asked about.
 ///
@@ -155,6 +171,10 @@ fn fitted(resource: &Resource, mut object: Value) -> Box<serde_json::value::RawV
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process ends, and with it who waits.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

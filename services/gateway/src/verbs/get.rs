@@ -39,9 +39,9 @@ pub async fn find(call: &Call) -> Result<Bytes, Status> {
             snapshot.get_object(&key).map_err(|error| failed(&error))?
         }
     };
-    let found = vec![found.ok_or_else(|| call.not_found())?];
-    let spoken = webhook::spoken(&call.gateway.webhooks, &call.resource, found).await?;
-    store.served(&call.resource, &spoken[0])
+    let found = found.ok_or_else(|| call.not_found())?;
+    let spoken = webhook::spoken_one(&call.gateway.webhooks, &call.resource, found).await?;
+    store.served(&call.resource, &spoken)
 }
 
 /// An object in the form the client reads.

@@ -31,6 +31,8 @@ use way::Way;
 const CLIENTS: usize = 200;
 /// How long a connection waits for its next request (Go's `IdleConnTimeout`).
 const IDLE: Duration = Duration::from_secs(90);
+/// Connections that wait so (client-go's `idleConnsPerHost`).
+const IDLE_CONNECTIONS: usize = 25;
 /// The largest answer that is read: some times what is ever sent.
 const LARGEST_ANSWER: usize = 64 << 20;
 
@@ -82,6 +84,7 @@ impl Webhooks {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(HttpsConnector::from((way, Arc::new(tls))));
         let mut clients = self.clients();
         if clients.len() >= CLIENTS {

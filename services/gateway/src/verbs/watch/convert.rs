@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use rutter_apimachinery::registry::Resource;
+use rutter_apimachinery::registry::{Registry, Resource};
 use rutter_apimachinery::status::Status;
 use rutter_log::watch::Kind;
 use rutter_projection::{Change, Record, Snapshot};
@@ -64,10 +64,16 @@ pub(super) async fn in_version(
 }
 
 /// Whether objects are converted otherwise since this watch began: upstream's watches end with their definition's storage.
-pub(super) fn is_superseded(watch: &Watch) -> bool {
+/// `known` is the registry that was looked at last.
+pub(super) fn is_superseded(watch: &Watch, known: &mut Option<Arc<Registry>>) -> bool {
     let Some(custom) = &watch.call.resource.custom else { return false };
+    let registry = watch.call.gateway.registry();
+    if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &registry)) {
+        return false;
+    }
     let Resource { group, version, plural, .. } = &*watch.call.resource;
-    let now = watch.call.gateway.registry().resource(group, version, plural);
+    let now = registry.resource(group, version, plural);
+    *known = Some(registry);
     let now = now.as_ref().and_then(|resource| resource.custom.as_ref());
     now.is_some_and(|now| now.definition.conversion != custom.definition.conversion)
 }

@@ -45,6 +45,7 @@ pub(super) async fn run(watch: Watch, live: Live) {
 
 async fn follow(watch: &Watch, mut live: Live, mut at: Revision) -> Result<(), Stop> {
     let mut bookmarks = tokio::time::interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+    let mut known = None;
     bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -53,7 +54,7 @@ async fn follow(watch: &Watch, mut live: Live, mut at: Revision) -> Result<(), S
             () = tokio::time::sleep_until(watch.deadline) => return Ok(()),
             batch = live.batches.recv() => match batch {
                 // The client goes on from its last revision, by what holds now.
-                Ok(_) if convert::is_superseded(watch) => return Ok(()),
+                Ok(_) if convert::is_superseded(watch, &mut known) => return Ok(()),
                 Ok(batch) => at = tell(watch, &batch, at).await?,
                 Err(RecvError::Lagged(frames)) => return Err(slow(frames)),
                 // The hub begins anew, or the gateway stops: the client comes back with its last revision.
