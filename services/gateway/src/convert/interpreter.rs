@@ -65,6 +65,11 @@ impl Interpreter {
         Interpreter(Some(Arc::new(Inner { webhooks, resources, memory: Mutex::default() })))
     }
 
+    /// Whether somebody may have to be asked.
+    pub fn is_needed(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Stored bytes in the version of `resource`.
     ///
     /// # Errors
@@ -109,10 +114,11 @@ impl Interpreter {
     pub async fn learn(&self) -> Result<bool, Status> {
         let Some(inner) = &self.0 else { return Ok(false) };
         let wanted = std::mem::take(&mut inner.memory().wanted);
-        for (resource, stored) in &wanted {
-            let asking = webhook::spoken_one(&inner.webhooks, resource, stored.clone());
+        for together in wanted.chunk_by(|(one, _), (other, _)| Arc::ptr_eq(one, other)) {
+            let stored: Vec<Bytes> = together.iter().map(|(_, stored)| stored.clone()).collect();
+            let asking = webhook::spoken(&inner.webhooks, &together[0].0, stored.clone());
             let told = inner.ask(asking).await?;
-            inner.memory().spoken.insert(stored.clone(), told);
+            inner.memory().spoken.extend(stored.into_iter().zip(told));
         }
         let unsaid = std::mem::take(&mut inner.memory().unsaid);
         let learns = !wanted.is_empty() || !unsaid.is_empty();

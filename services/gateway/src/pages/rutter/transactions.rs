@@ -180,6 +180,9 @@ fn decide(
         .filter(|w| w.verb != Verb::Delete && &*w.resource.plural == "namespaces")
         .map(|w| w.name.as_str())
         .collect();
+    if intent.interpreter.is_needed() {
+        read_all(intent, snapshot, writes)?;
+    }
     let mut plan = Plan::many(Vec::new(), why, Vec::new());
     let mut guards: BTreeSet<Scope> = BTreeSet::new();
     let mut charges = Charges::default();
@@ -210,6 +213,18 @@ fn decide(
         plan.answer.push(outcome);
     }
     Ok(plan.guarding(guards).charged(charges))
+}
+
+/// What stands, in the versions of the writes: what has to be asked for that is asked together.
+fn read_all(intent: &Intent, snapshot: &Snapshot, writes: &[Write]) -> Result<(), Status> {
+    let mut unknown = Ok(());
+    for write in writes {
+        let stored = snapshot.get_object(&write.key()).map_err(|error| failed(&error))?;
+        if let Some(Err(status)) = stored.map(|stored| intent.interpreter.spoken(&write.resource, stored)) {
+            unknown = Err(status);
+        }
+    }
+    unknown
 }
 
 impl Write {

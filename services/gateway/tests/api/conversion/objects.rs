@@ -138,8 +138,9 @@ async fn whose_a_field_is_holds_in_every_version() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_speaks_several_versions() {
-    let (cluster, client, _webhook) = began().await;
+    let (cluster, client, webhook) = began().await;
     made(&client, "v1", "a", json!({"hostPort": "h:1"})).await;
+    made(&client, "v1", "z", json!({"hostPort": "y:1"})).await;
     let namespaced = |version: &str, name: &str, spec: Value| {
         let mut object = site(version, name, spec);
         object["metadata"]["namespace"] = json!("default");
@@ -149,8 +150,14 @@ async fn a_transaction_speaks_several_versions() {
         {"verb": "apply", "object": namespaced("v2", "a", json!({"port": "2"}))},
         {"verb": "create", "object": namespaced("v2", "b", json!({"host": "g", "port": "3", "note": "lost"}))},
         {"verb": "create", "object": namespaced("v1", "c", json!({"hostPort": "i:4"}))},
+        {"verb": "apply", "object": namespaced("v2", "z", json!({"host": "x"}))},
     ]});
-    let done = client.post("/apis/rutter.dev/v1/transactions", &writes).await;
+    let path = "/apis/rutter.dev/v1/transactions";
+    let rehearsed = client.post(&format!("{path}?dryRun=All"), &writes).await;
+    assert_eq!(rehearsed.code, 200, "{}", rehearsed.text());
+    webhook.asked();
+    let done = client.post(path, &writes).await;
+    assert_eq!(webhook.asked(), ["v2 a,z", "v1 a,b,z", "v2 a,b,z"]);
     assert_eq!(done.code, 200, "{}", done.text());
     let items = done.json()["items"].clone();
     assert_eq!(items[0]["spec"], json!({"host": "h", "port": "2", "replicas": 1}));
@@ -158,6 +165,6 @@ async fn a_transaction_speaks_several_versions() {
     let list = client.get(&sites("v1")).await.json();
     let stored: Vec<&Value> =
         list["items"].as_array().unwrap().iter().map(|item| &item["spec"]["hostPort"]).collect();
-    assert_eq!(stored, ["h:2", "g:3", "i:4"]);
+    assert_eq!(stored, ["h:2", "g:3", "i:4", "x:1"]);
     cluster.stop().await;
 }
