@@ -162,6 +162,15 @@ fn a_write_that_changes_nothing_records_nothing() {
 }
 
 #[test]
+fn a_job_has_the_labels_of_its_pods_from_its_birth() {
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    let job = stored_one("jobs", json!({"metadata": {"name": "j"}, "spec": {"template": template}}));
+    assert_eq!(job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]);
+    assert_eq!(job["metadata"]["labels"]["job-name"], "j");
+    assert!(changed("jobs", "", &job, |_| ()).unwrap().is_none());
+}
+
+#[test]
 fn a_stale_revision_is_a_conflict_and_no_revision_is_none() {
     let before = stored_one("deployments", deployment());
     let stale = changed("deployments", "", &before, |after| {

@@ -38,12 +38,17 @@ struct Job;
 const UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
 const NAME_LABELS: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
 
+/// A job without labels has those of its pods (`SetDefaults_Job`).
+fn default_labels(job: &mut Value) {
+    let template_labels = job["spec"]["template"]["metadata"]["labels"].clone();
+    if is_empty(&job["metadata"]["labels"]) && !is_empty(&template_labels) {
+        job["metadata"]["labels"] = template_labels;
+    }
+}
+
 impl Strategy for Job {
     fn default(&self, job: &mut Value, _: &Cx) {
-        let template_labels = job["spec"]["template"]["metadata"]["labels"].clone();
-        if is_empty(&job["metadata"]["labels"]) && !is_empty(&template_labels) {
-            job["metadata"]["labels"] = template_labels;
-        }
+        default_labels(job);
         if let Some(spec) = job.get_mut("spec") {
             default_spec(spec);
         }
@@ -53,6 +58,8 @@ impl Strategy for Job {
         job["status"] = json!({});
         if job["spec"]["manualSelector"] != true && job["spec"].is_object() {
             choose_own_pods(job);
+            // Upstream defaults what it reads back from its store, too.
+            default_labels(job);
         }
     }
 
