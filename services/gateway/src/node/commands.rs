@@ -197,7 +197,9 @@ impl Asked<'_> {
             preconditions: Preconditions { uid: Some(pod.uid.clone()), resource_version: None },
             ..DeleteOptions::default()
         };
-        self.write(PODS, &pod.name, None, |snapshot| {
+        // It goes because of what was done to it last: its deletion was asked for, or its containers ended.
+        let cause = self.gateway.store.record(&pod.key()).map(|record| record.revision);
+        self.write(PODS, &pod.name, cause, |snapshot| {
             let Some((before, revision)) = self.own_pod(snapshot, &pod)? else {
                 return Ok(Plan::nothing(Became::Gone));
             };

@@ -166,6 +166,11 @@ async fn a_status_is_recorded_as_the_fact_that_the_node_names_and_what_it_answer
     assert_eq!((&*event.why, event.cause), ("container web started", Some(cause)));
 
     assert_eq!(node.done(running(&pod, Some(cause))).await, revision, "a repeat writes nothing");
+
+    node.done(ended(&pod)).await;
+    let last = cluster.gateway.store.current().await.expect("a view");
+    let event = last.event(last.revision()).expect("readable").expect("the deletion");
+    assert_eq!((&*event.event_type, event.cause), ("PodDeleted", Some(revision)), "what was done to it last");
     cluster.stop().await;
 }
 
