@@ -6,7 +6,7 @@ use rutter_apimachinery::protobuf;
 use rutter_apimachinery::tables::GroupVersionKind;
 
 fuzz_target!(|data: &[u8]| {
-    let default = GroupVersionKind { group: String::new(), version: "v1".into(), kind: "Pod".into() };
+    let default = GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Pod".into() };
     let Ok(object) = protobuf::decode(data, Some(&default)) else { return };
     let Ok(encoded) = protobuf::encode(&object) else { return };
     let again = protobuf::decode(&encoded, Some(&default)).expect("what was encoded can be decoded");

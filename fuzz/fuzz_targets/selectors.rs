@@ -25,9 +25,9 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(matches, all, "{text:?} over {labels:?}");
     }
     if let Ok(selector) = FieldSelector::parse(text) {
-        selector.matches("name", "namespace", &labels);
+        let _ = selector.matches("name", "namespace", &labels);
         for resource in REGISTRY.resources().iter().take(3) {
-            let _ = selector.check(resource);
+            let _ = selector.clone().convert(resource);
         }
     }
     if let Ok(quantity) = text.parse::<Quantity>() {
