@@ -24,7 +24,7 @@ const BULK_BYTES: u64 = 16 << 20;
 const BULK_AHEAD: usize = 256;
 /// Frames between two reports of progress.
 const REPORT_FRAMES: u64 = 500;
-/// Between two looks at a stream that is unfit.
+/// Between two looks at what nothing tells of: a stream that is unfit, a disk that was full.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two looks at a stream that is away: each look waits for it long enough.
 const AWAY: Duration = Duration::from_millis(100);

@@ -132,7 +132,8 @@ async fn a_ledger_answers_on_a_new_connection_what_it_was_asked_on_the_old_one()
     server.stop().await;
 }
 
-/// Waits until a client gets answers, on a connection as it is now.
+/// Asks until a client gets answers, on a connection as it is now: each question is an attempt, and no event tells when
+/// the next one is worth it.
 async fn hears(client: &Client) {
     let hears = async {
         while client.request("$JS.API.STREAM.INFO.RUTTER", "".into()).await.is_err() {

@@ -187,10 +187,8 @@ async fn a_view_whose_disk_was_full_goes_on_when_there_is_room_again() {
     let mut shutdown = Shutdown::new();
     let view = start(&scribe.stream, &disk.0.join("view"), &shutdown.stage("view")).await;
     view.ready().await.unwrap();
-    scribe.write("before").await;
-    while !has(&view, "before") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let before = scribe.write("before").await;
+    view.wait_for(before, Instant::now() + PATIENCE).await.unwrap();
 
     let health = view.health();
     let ballast = disk.fill();
