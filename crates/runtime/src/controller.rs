@@ -81,9 +81,8 @@ async fn follow<C: Controller>(
     mut active: watch::Receiver<bool>,
 ) -> Result<SubscriptionEnd, ViewError> {
     let (snapshot, mut frames): (Snapshot, Subscription) = executor.writer().view.subscribe()?;
-    let facts = facts_of::<C>(executor, &snapshot)?;
-    let mut machine = Machine::<C>::start(&facts, snapshot.revision());
-    drop((facts, snapshot));
+    let mut machine = started::<C>(executor, &snapshot)?;
+    drop(snapshot);
     outside.tell(&mut machine);
     let mut settling = Settling::new();
     loop {
@@ -145,21 +144,23 @@ fn pause<C: Controller>(machine: &Machine<C>) -> Duration {
     Duration::try_from(when.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
 }
 
-/// Every object that the controller follows, and every counter if it does those, as of the snapshot.
-fn facts_of<C: Controller>(executor: &PlanExecutor, snapshot: &Snapshot) -> Result<Vec<Fact>, ViewError> {
-    let mut facts = Vec::new();
+/// A machine that has learned every object that the controller follows, and every counter if it does those, as of the
+/// snapshot: one after the other, since together and parsed they take many times what a view keeps of them.
+fn started<C: Controller>(executor: &PlanExecutor, snapshot: &Snapshot) -> Result<Machine<C>, ViewError> {
+    let at = snapshot.revision();
+    let mut machine = Machine::default();
     if C::counts() {
-        let counts = snapshot.counters()?.into_iter();
-        let counts = counts.map(|(name, delta)| Count { name, delta, max: None });
-        facts.extend(counts.map(|count| Fact::of_count(snapshot.revision(), &count)));
+        for (name, delta) in snapshot.counters()? {
+            machine.follow(&[Fact::of_count(at, &Count { name, delta, max: None })], at);
+        }
     }
     for (group, plural) in served::kinds(&executor.registry().now(), snapshot)? {
         if C::follows(&group, &plural) {
             for entry in snapshot.list(&ListQuery::of(&group, &plural)) {
                 let (key, record) = entry?;
-                facts.push(fact_of(&key, Op::Create, &record));
+                machine.follow(&[fact_of(&key, Op::Create, &record)], at);
             }
         }
     }
-    Ok(facts)
+    Ok(machine)
 }
