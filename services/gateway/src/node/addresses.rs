@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rutter_apimachinery::status::Status;
 use rutter_apimachinery::write::{self, Draft};
-use rutter_projection::Snapshot;
+use rutter_projection::{ListQuery, Snapshot};
 use rutter_schemas::{Event, Key, Meta, ObjectRef, Op, Revision, Uuid, state};
 use serde_json::{Value, json};
 
@@ -150,6 +150,25 @@ pub fn released(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Stat
     let Some((range, object, revision)) = held(snapshot, node)? else { return Ok(None) };
     let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(Some(draft("PodCIDRReleased", Op::Delete, about(key(range).name, uid), revision, object)))
+}
+
+/// The nodes that aren't there and have ranges still, each as far as that tells.
+///
+/// # Errors
+/// When the view can't be read.
+pub fn left_behind(snapshot: &Snapshot) -> Result<Vec<(Key, Value)>, Status> {
+    let mut left = Vec::new();
+    for entry in snapshot.list(&ListQuery::of("rutter.dev", "podcidrs")) {
+        let (key, record) = entry.map_err(|error| failed(&error))?;
+        let object: Value = serde_json::from_slice(&record.object).map_err(|error| failed(&error))?;
+        let Some(name) = object.pointer("/spec/nodeName").and_then(Value::as_str) else { continue };
+        let node = Key::new("", "nodes", "", name);
+        if snapshot.get(&node).map_err(|error| failed(&error))?.is_none() {
+            let range = key.name.replace('-', "/");
+            left.push((node, json!({ "metadata": { "name": name }, "spec": { "podCIDR": range } })));
+        }
+    }
+    Ok(left)
 }
 
 fn about(name: String, uid: String) -> ObjectRef {

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use rutter_apimachinery::registry::Registry;
 use rutter_apimachinery::status::Status;
 use rutter_apimachinery::write::{self, Draft, WriteCx};
-use rutter_projection::{Record, Snapshot};
+use rutter_projection::{ListQuery, Record, Snapshot};
 use rutter_schemas::{Event, Key, Meta, ObjectRef, Op, Revision, Uuid, state};
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ pub enum Claim {
 const IP_GROUP: &str = "networking.k8s.io";
 /// What tells upstream's controllers, and ours, who made an IPAddress.
 const MANAGED_BY: &str = "ipallocator.k8s.io";
+const MANAGED_BY_LABEL: &str = "ipaddress.kubernetes.io/managed-by";
 
 impl Claim {
     /// What a Service has.
@@ -52,6 +53,19 @@ impl Claim {
         Ok(self.record(snapshot)?.is_none())
     }
 
+    /// Whether the claim is this Service's: another may have taken the address since.
+    pub(super) fn is_held_by(&self, snapshot: &Snapshot, service: &Key) -> bool {
+        let Ok(Some(object)) = snapshot.get_object(&self.key()) else { return false };
+        holder(&object).is_some_and(|holder| holder == *service)
+    }
+
+    fn of_key(key: &Key) -> Option<Claim> {
+        match &*key.resource {
+            "ipaddresses" => key.name.parse().ok().map(Claim::Address),
+            _ => key.name.parse().ok().map(Claim::NodePort),
+        }
+    }
+
     fn record(&self, snapshot: &Snapshot) -> Result<Option<Record>, Status> {
         snapshot.get(&self.key()).map_err(|error| failed(&error))
     }
@@ -78,6 +92,39 @@ impl Claim {
     }
 }
 
+/// What is claimed for Services that aren't there, or don't have it. An IPAddress that somebody else made is theirs.
+///
+/// # Errors
+/// When the view can't be read.
+pub(super) fn left_behind(snapshot: &Snapshot) -> Result<Vec<(Key, Claim)>, Status> {
+    let mut left = Vec::new();
+    for (group, plural) in [(IP_GROUP, "ipaddresses"), ("rutter.dev", "nodeports")] {
+        for entry in snapshot.list(&ListQuery::of(group, plural)) {
+            let (key, record) = entry.map_err(|error| failed(&error))?;
+            let is_ours = group != IP_GROUP
+                || record.meta.labels.get(MANAGED_BY_LABEL).is_some_and(|by| by == MANAGED_BY);
+            let Some((service, claim)) = holder(&record.object).zip(Claim::of_key(&key)) else { continue };
+            if is_ours && !has(snapshot, &service, &claim)? {
+                left.push((service, claim));
+            }
+        }
+    }
+    Ok(left)
+}
+
+fn has(snapshot: &Snapshot, service: &Key, claim: &Claim) -> Result<bool, Status> {
+    let found = snapshot.get_object(service).map_err(|error| failed(&error))?;
+    let service: Option<Value> = found.and_then(|object| serde_json::from_slice(&object).ok());
+    Ok(service.is_some_and(|service| Claim::of(&service).contains(claim)))
+}
+
+/// The Service that a claim names.
+fn holder(claim: &[u8]) -> Option<Key> {
+    let claim: Value = serde_json::from_slice(claim).ok()?;
+    let parent = &claim["spec"]["parentRef"];
+    Some(Key::new("", "services", parent["namespace"].as_str()?, parent["name"].as_str()?))
+}
+
 fn ip_address(
     registry: &Registry,
     address: Ipv4Addr,
@@ -91,7 +138,7 @@ fn ip_address(
     let object = json!({
         "metadata": {
             "name": name,
-            "labels": { "ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": MANAGED_BY },
+            "labels": { "ipaddress.kubernetes.io/ip-family": "IPv4", MANAGED_BY_LABEL: MANAGED_BY },
         },
         "spec": { "parentRef": { "group": "", "resource": "services", "namespace": namespace, "name": service } },
     });

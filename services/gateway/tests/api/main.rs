@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails where it stands")]
 
+mod addresses;
 mod client;
 mod cluster;
 mod conversion;
