@@ -12,6 +12,7 @@ pub mod endpoint_slice_mirroring;
 pub mod endpoints;
 pub mod event_expiry;
 pub mod garbage;
+mod groups;
 pub mod namespace;
 pub mod node_leases;
 pub mod node_lifecycle;

@@ -6,7 +6,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use rutter_controller::read::{created, list, stamp, text};
-use rutter_controller::{Controller, Fact, Intent, Plan, Reads};
+use rutter_controller::{Controller, Fact, Intent, Part, Plan, Reads};
 use rutter_schemas::{Key, Revision};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ struct Pod {
     deleting: bool,
     ended: bool,
     created: Timestamp,
-    conditions: Vec<Value>,
+    conditions: Part,
 }
 
 impl Controller for PodGarbage {
@@ -157,7 +157,8 @@ fn fail(plan: &mut Plan, key: &Key, pod: &Pod, now: Timestamp) {
         "type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC",
         "message": "PodGC: node no longer exists", "lastTransitionTime": stamp(now),
     });
-    let others = pod.conditions.iter().filter(|known| known["type"] != "DisruptionTarget").cloned();
+    let known = pod.conditions.value();
+    let others = list(&known, "").iter().filter(|known| known["type"] != "DisruptionTarget").cloned();
     let conditions: Vec<Value> = others.chain([condition]).collect();
     plan.merge_status(key.clone(), pod.revision, json!({ "phase": "Failed", "conditions": conditions }));
 }
@@ -208,7 +209,7 @@ fn read(fact: &Fact, object: &Value) -> Pod {
         deleting: fact.meta.deletion.is_some(),
         ended: matches!(text(object, "/status/phase"), "Succeeded" | "Failed"),
         created: created(object),
-        conditions: list(object, "/status/conditions").to_vec(),
+        conditions: Part::of_list(list(object, "/status/conditions")),
     }
 }
 

@@ -2,6 +2,7 @@
 //! (`progress.go`, `deployment_util.go`).
 
 use jiff::Timestamp;
+use rutter_controller::Part;
 use rutter_controller::read::{list, stamp, text, time};
 use serde_json::{Value, json};
 
@@ -21,9 +22,9 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    pub(super) fn of(deployment: &Deployment) -> Conditions {
-        let list = list(&deployment.status, "/conditions").to_vec();
-        Conditions { list, has_deadline: deployment.progress_deadline.is_some() }
+    pub(super) fn of(stage: &Stage<'_>) -> Conditions {
+        let list = list(&stage.status, "/conditions").to_vec();
+        Conditions { list, has_deadline: stage.deployment.progress_deadline.is_some() }
     }
 
     pub(super) fn json(&self) -> Value {
@@ -106,7 +107,7 @@ impl Conditions {
         };
         if is_complete(deployment, status) {
             self.set(PROGRESSING, "True", DONE, &format!("{subject} has successfully progressed."), now);
-        } else if status.is_progress_since(&Status::read(deployment)) {
+        } else if status.is_progress_since(&Status::read(stage)) {
             self.renew(PROGRESSING, "True", "ReplicaSetUpdated", &format!("{subject} is progressing."), now);
         } else if self.deadline(deployment).is_some_and(|deadline| deadline < now) {
             self.set(PROGRESSING, "False", TIMED_OUT, &format!("{subject} has timed out progressing."), now);
@@ -117,8 +118,9 @@ impl Conditions {
     fn tell_failure(&mut self, stage: &Stage<'_>) {
         self.list.retain(|condition| condition["type"] != "ReplicaFailure");
         let failure = stage.new_member().and_then(|new| new.set.failure.as_ref());
-        self.list
-            .extend(failure.or_else(|| stage.old().find_map(|member| member.set.failure.as_ref())).cloned());
+        self.list.extend(
+            failure.or_else(|| stage.old().find_map(|member| member.set.failure.as_ref())).map(Part::value),
+        );
     }
 
     fn get(&self, kind: &str) -> Option<&Value> {

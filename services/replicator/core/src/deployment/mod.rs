@@ -73,7 +73,7 @@ fn reconcile(view: &View, key: &Key, now: Timestamp) -> Plan {
         return Plan::idle("its selector selects everything");
     }
     let mut stage = Stage::of(view, deployment);
-    let mut conditions = Conditions::of(deployment);
+    let mut conditions = Conditions::of(&stage);
     conditions.tell_pause(deployment, now);
 
     roll(view, &mut stage, &mut conditions, now);

@@ -32,7 +32,7 @@ const HISTORY_MAX: usize = 2000;
 /// Finds the new set among the members, the oldest if there are several, and brings its annotations up to date.
 pub(super) fn find(stage: &mut Stage<'_>, conditions: &mut Conditions, now: Timestamp) {
     let template = &stage.deployment.template;
-    let Some(place) = stage.members.iter().position(|member| is_alike(&member.set.template, template)) else {
+    let Some(place) = stage.members.iter().position(|member| member.set.template == *template) else {
         return;
     };
     stage.new = Some(place);
@@ -56,7 +56,7 @@ pub(super) fn make(
 ) {
     let deployment = stage.deployment;
     let collisions = u64::try_from(stage.collisions).unwrap_or_default();
-    let hash = template_hash(&deployment.template, collisions);
+    let hash = template_hash(&deployment.template.value(), collisions);
     let key = Key::new(
         "apps",
         "replicasets",
@@ -86,11 +86,6 @@ pub(super) fn make(
 /// The revision annotation that the Deployment itself should carry: its newest set's.
 pub(super) fn rollout(stage: &Stage<'_>) -> Option<String> {
     stage.new_member()?.annotations.get(REVISION).cloned()
-}
-
-/// Whether two templates are the same but for the fields that say nothing.
-fn is_alike(a: &Value, b: &Value) -> bool {
-    a == b
 }
 
 /// One more than the newest of the old ones.
@@ -131,9 +126,9 @@ fn remember_rollout(member: &mut Member, revision: i64) {
 fn object(stage: &Stage<'_>, key: &Key, hash: &str) -> Value {
     let deployment = stage.deployment;
     let me = controlling("apps/v1", "Deployment", &deployment.key.name, &deployment.uid);
-    let mut template = (*deployment.template).clone();
+    let mut template = deployment.template.value();
     template["metadata"]["labels"][HASH_LABEL] = json!(hash);
-    let mut selector = (*deployment.selector_json).clone();
+    let mut selector = deployment.selector_json.value();
     selector["matchLabels"][HASH_LABEL] = json!(hash);
     let mut spec = json!({ "selector": selector, "template": template });
     if deployment.min_ready_seconds != 0 {

@@ -95,7 +95,7 @@ fn fraction(stage: &Stage<'_>, member: &Member) -> i64 {
         return -member.replicas;
     }
     let noted = member.annotations.get(MAX).and_then(|text| text.parse::<i64>().ok()).filter(|max| *max > 0);
-    let before = noted.or_else(|| deployment.status["replicas"].as_i64()).unwrap_or_default();
+    let before = noted.or_else(|| stage.status["replicas"].as_i64()).unwrap_or_default();
     if before == 0 {
         return 0;
     }

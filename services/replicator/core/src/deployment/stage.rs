@@ -15,6 +15,8 @@ use crate::owners::{controlling, references};
 /// All sets of a Deployment, the oldest first.
 pub(super) struct Stage<'a> {
     pub deployment: &'a Deployment,
+    /// The Deployment's status as it stands.
+    pub status: Value,
     pub members: Vec<Member>,
     /// The place of the set whose template is the Deployment's.
     pub new: Option<usize>,
@@ -48,12 +50,14 @@ impl<'a> Stage<'a> {
         });
         let mut members: Vec<Member> = own.into_iter().map(Member::of).chain(adopted).collect();
         members.sort_by(|a, b| (a.set.created, &a.set.key).cmp(&(b.set.created, &b.set.key)));
+        let status = deployment.status.value();
         Stage {
             deployment,
             members,
             new: None,
             released: released.into_iter().cloned().collect(),
-            collisions: deployment.status["collisionCount"].as_i64().unwrap_or_default(),
+            collisions: status["collisionCount"].as_i64().unwrap_or_default(),
+            status,
         }
     }
 

@@ -21,8 +21,8 @@ pub(super) struct Status {
 
 impl Status {
     /// As it stands in the Deployment.
-    pub(super) fn read(deployment: &Deployment) -> Status {
-        let number = |name: &str| deployment.status[name].as_i64().unwrap_or_default();
+    pub(super) fn read(stage: &Stage<'_>) -> Status {
+        let number = |name: &str| stage.status[name].as_i64().unwrap_or_default();
         Status {
             replicas: number("replicas"),
             updated: number("updatedReplicas"),
@@ -76,7 +76,7 @@ pub(super) fn write(
 ) {
     let deployment = stage.deployment;
     let mut patch = Map::new();
-    let changed = changes(&deployment.status, &json(status, conditions));
+    let changed = changes(&stage.status, &json(status, conditions));
     if !changed.is_empty() {
         patch.insert("status".to_owned(), Value::Object(changed));
     }

@@ -2,15 +2,15 @@
 //! live (for the strategy Recreate, which waits until the old ones are gone).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rutter_apimachinery::selector::LabelSelector;
 use rutter_controller::read::{created, flag, list, maybe_number, number, text, texts};
-use rutter_controller::{Fact, Reads};
+use rutter_controller::{Fact, Part, Reads};
 use rutter_schemas::{Key, Owner, Revision};
 use serde_json::Value;
 
+use crate::groups::Groups;
 use crate::owners::controlled_by;
 
 /// The label that tells the pods of one template from those of the next.
@@ -24,11 +24,11 @@ pub struct View {
     keys: BTreeMap<String, Key>,
     sets: BTreeMap<Key, Set>,
     /// The sets of a Deployment, by its uid.
-    children: BTreeMap<String, BTreeSet<Key>>,
+    children: Groups<String>,
     /// The uid of the Deployment that controls a set, by the set's.
     parents: BTreeMap<String, String>,
     /// Sets that nobody controls, by namespace.
-    orphans: BTreeMap<String, BTreeSet<Key>>,
+    orphans: Groups<String>,
     /// The set (by uid) of each pod that has not ended.
     living: BTreeMap<Key, String>,
     living_of: BTreeMap<String, usize>,
@@ -51,10 +51,10 @@ pub(super) struct Deployment {
     pub history_limit: Option<usize>,
     pub strategy: Strategy,
     pub selector: LabelSelector,
-    pub selector_json: Arc<Value>,
-    pub template: Arc<Value>,
+    pub selector_json: Part,
+    pub template: Part,
     pub annotations: Texts,
-    pub status: Arc<Value>,
+    pub status: Part,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,11 +83,11 @@ pub(super) struct Set {
     pub replicas: i64,
     pub min_ready_seconds: i64,
     /// The template without the hash label, to be compared with a Deployment's.
-    pub template: Arc<Value>,
+    pub template: Part,
     pub has: i64,
     pub ready: i64,
     pub available: i64,
-    pub failure: Option<Value>,
+    pub failure: Option<Part>,
 }
 
 impl View {
@@ -98,8 +98,8 @@ impl View {
 
     /// The sets that a Deployment controls, and those it may adopt, oldest first.
     pub(super) fn family(&self, deployment: &Deployment) -> (Vec<&Set>, Vec<&Set>) {
-        let own = self.children.get(&deployment.uid).into_iter().flatten();
-        let strays = self.orphans.get(&deployment.key.namespace).into_iter().flatten();
+        let own = self.children.of(deployment.uid.clone());
+        let strays = self.orphans.of(deployment.key.namespace.clone());
         let find = |key| {
             self.reads.count(1);
             self.sets.get(key)
@@ -138,12 +138,7 @@ impl View {
         if let Some(old) = self.sets.remove(&fact.key) {
             self.parents.remove(&old.uid);
             let (index, name) = self.index_of(&old.owners, &old.key.namespace);
-            if let Some(keys) = index.get_mut(&name) {
-                keys.remove(&old.key);
-                if keys.is_empty() {
-                    index.remove(&name);
-                }
-            }
+            index.remove(name, &old.key);
         }
         if let Some(object) = fact.after() {
             let set = read_set(fact, object);
@@ -151,7 +146,7 @@ impl View {
                 self.parents.insert(set.uid.clone(), owner.to_owned());
             }
             let (index, name) = self.index_of(&set.owners, &set.key.namespace);
-            index.entry(name).or_default().insert(set.key.clone());
+            index.insert(name, &set.key);
             self.sets.insert(set.key.clone(), set);
         }
     }
@@ -206,11 +201,7 @@ impl View {
             .collect()
     }
 
-    fn index_of(
-        &mut self,
-        owners: &[Owner],
-        namespace: &str,
-    ) -> (&mut BTreeMap<String, BTreeSet<Key>>, String) {
+    fn index_of(&mut self, owners: &[Owner], namespace: &str) -> (&mut Groups<String>, String) {
         match owners.iter().find(|owner| owner.controller) {
             Some(owner) => (&mut self.children, owner.uid.clone()),
             None => (&mut self.orphans, namespace.to_owned()),
@@ -244,10 +235,10 @@ fn read_deployment(fact: &Fact, object: &Value) -> Deployment {
         history_limit: (limit != i64::from(i32::MAX)).then(|| usize::try_from(limit).unwrap_or(0)),
         strategy: read_strategy(&object["spec"]["strategy"], replicas),
         selector: LabelSelector::from_value(&object["spec"]["selector"]).unwrap_or(LabelSelector::Nothing),
-        selector_json: Arc::new(object["spec"]["selector"].clone()),
-        template: Arc::new(object["spec"]["template"].clone()),
+        selector_json: Part::of(&object["spec"]["selector"]),
+        template: Part::of(&object["spec"]["template"]),
         annotations: texts(object, "/metadata/annotations"),
-        status: Arc::new(object["status"].clone()),
+        status: Part::of(&object["status"]),
     }
 }
 
@@ -289,21 +280,21 @@ fn read_set(fact: &Fact, object: &Value) -> Set {
         owners: fact.meta.owners.clone(),
         replicas: maybe_number(object, "/spec/replicas").unwrap_or(1),
         min_ready_seconds: number(object, "/spec/minReadySeconds"),
-        template: Arc::new(without_hash(&object["spec"]["template"])),
+        template: without_hash(&object["spec"]["template"]),
         has: number(object, "/status/replicas"),
         ready: number(object, "/status/readyReplicas"),
         available: number(object, "/status/availableReplicas"),
-        failure: failure.cloned(),
+        failure: failure.map(Part::of),
     }
 }
 
 /// A template without the label that the controller added.
-fn without_hash(template: &Value) -> Value {
+fn without_hash(template: &Value) -> Part {
     let mut template = template.clone();
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove(HASH_LABEL);
     }
-    template
+    Part::of(&template)
 }
 
 impl Deployment {

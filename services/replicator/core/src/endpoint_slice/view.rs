@@ -9,12 +9,15 @@ use rutter_schemas::{Key, Revision};
 use serde_json::Value;
 
 use super::slice::{self, Family, Slice};
+use crate::groups::{Groups, Mark, borne};
 
 type Labels = BTreeMap<String, String>;
 
 #[derive(Debug, Default, PartialEq)]
 pub struct View {
     services: BTreeMap<Key, Service>,
+    /// The Services by the mark that their selectors demand.
+    selecting: Groups<Mark>,
     pods: BTreeMap<Key, Pod>,
     /// The pods that each Service selects.
     members: BTreeMap<Key, BTreeSet<Key>>,
@@ -106,6 +109,9 @@ impl View {
 
     pub(crate) fn apply_service(&mut self, fact: &Fact) {
         let old = self.services.remove(&fact.key);
+        if let Some(mark) = old.as_ref().and_then(Service::mark) {
+            self.selecting.remove(mark, &fact.key);
+        }
         let Some(object) = fact.after() else {
             self.members.remove(&fact.key);
             return;
@@ -116,23 +122,22 @@ impl View {
             let members = members.map(|pod| pod.key.clone()).collect();
             self.members.insert(fact.key.clone(), members);
         }
+        if let Some(mark) = service.mark() {
+            self.selecting.insert(mark, &fact.key);
+        }
         self.services.insert(fact.key.clone(), service);
     }
 
     pub(crate) fn apply_pod(&mut self, fact: &Fact) {
-        self.pods.remove(&fact.key);
-        let pod = fact.after().map(|object| read_pod(fact, object));
-        let first = Key::new("", "services", &fact.key.namespace, "");
-        let here = self.services.range(first..).take_while(|(key, _)| key.namespace == fact.key.namespace);
-        for (key, service) in here {
-            let members = self.members.entry(key.clone()).or_default();
-            if pod.as_ref().is_some_and(|pod| service.selects(&pod.labels)) {
-                members.insert(fact.key.clone());
-            } else {
-                members.remove(&fact.key);
+        if let Some(old) = self.pods.remove(&fact.key) {
+            for service in self.who_selects(&old) {
+                self.members.entry(service).or_default().remove(&fact.key);
             }
         }
-        if let Some(pod) = pod {
+        if let Some(pod) = fact.after().map(|object| read_pod(fact, object)) {
+            for service in self.who_selects(&pod) {
+                self.members.entry(service).or_default().insert(fact.key.clone());
+            }
             self.pods.insert(pod.key.clone(), pod);
         }
     }
@@ -167,13 +172,15 @@ impl View {
         if old == new.as_ref() {
             return Vec::new();
         }
-        let first = Key::new("", "services", &fact.key.namespace, "");
-        let here = self.services.range(first..).take_while(|(key, _)| key.namespace == fact.key.namespace);
-        here.filter(|(_, service)| {
-            [old, new.as_ref()].into_iter().flatten().any(|pod| service.selects(&pod.labels))
-        })
-        .map(|(key, _)| key.clone())
-        .collect()
+        let both = [old, new.as_ref()].into_iter().flatten();
+        let woken: BTreeSet<Key> = both.flat_map(|pod| self.who_selects(pod)).collect();
+        woken.into_iter().collect()
+    }
+
+    fn who_selects(&self, pod: &Pod) -> Vec<Key> {
+        let demanding = borne(&pod.key.namespace, &pod.labels).flat_map(|mark| self.selecting.of(mark));
+        let selects = |key: &&Key| self.services.get(key).is_some_and(|service| service.selects(&pod.labels));
+        demanding.filter(selects).cloned().collect()
     }
 
     /// The Service that the slice was of and the one it is of.
@@ -189,6 +196,12 @@ impl View {
 }
 
 impl Service {
+    /// The mark that its selector demands: none if it selects nothing.
+    fn mark(&self) -> Option<Mark> {
+        let (name, value) = self.selector.as_ref()?.last_key_value()?;
+        Some((self.key.namespace.clone(), Some((name.clone(), value.clone()))))
+    }
+
     fn selects(&self, labels: &Labels) -> bool {
         self.selector
             .as_ref()

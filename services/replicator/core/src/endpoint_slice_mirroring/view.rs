@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rutter_controller::read::{list, text, texts};
-use rutter_controller::{Fact, Reads};
+use rutter_controller::{Fact, Part, Reads};
 use rutter_schemas::{Key, Revision};
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ pub(super) struct Endpoints {
     pub is_to_be_mirrored: bool,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
-    pub subsets: Vec<Value>,
+    pub subsets: Part,
 }
 
 /// An EndpointSlice of this controller.
@@ -130,7 +130,7 @@ fn read_endpoints(fact: &Fact, object: &Value) -> Endpoints {
         is_to_be_mirrored: !skipped && !annotations.contains_key(LEADER),
         labels: fact.meta.labels.clone(),
         annotations,
-        subsets: list(object, "/subsets").to_vec(),
+        subsets: Part::of_list(list(object, "/subsets")),
     }
 }
 

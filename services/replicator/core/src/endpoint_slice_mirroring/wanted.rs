@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use rutter_controller::read::list;
 use serde_json::{Value, json};
 
 use super::view::{Endpoints, ME, Mirror};
@@ -27,7 +28,7 @@ pub(super) struct Wanted {
 
 pub(super) fn slices(endpoints: &Endpoints) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
-    for subset in &endpoints.subsets {
+    for subset in list(&endpoints.subsets.value(), "") {
         let ports = ports(subset);
         for (family, addresses) in by_family(subset) {
             match wanted.iter_mut().find(|slice| slice.family == family && slice.ports == ports) {

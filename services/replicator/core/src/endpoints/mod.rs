@@ -11,7 +11,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rutter_controller::{Controller, Fact, Plan, Reads};
+use rutter_controller::{Controller, Fact, Part, Plan, Reads};
 use rutter_schemas::{Key, Scope};
 use serde_json::{Value, json};
 
@@ -110,7 +110,7 @@ fn object(service: &Service, wanted: &Subsets) -> Value {
 
 fn rewrite(plan: &mut Plan, service: &Service, wanted: &Subsets, standing: &Standing) {
     let mut patch = json!({});
-    if standing.subsets != wanted.json {
+    if standing.subsets != Part::of_list(&wanted.json) {
         patch["subsets"] = json!(wanted.json);
     }
     let labels = labels(service);

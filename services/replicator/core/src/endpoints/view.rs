@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rutter_controller::Fact;
+use rutter_controller::read::list;
+use rutter_controller::{Fact, Part};
 use rutter_schemas::{Key, Revision};
 use serde_json::Value;
 
@@ -25,7 +26,7 @@ pub(super) struct Standing {
     pub uid: String,
     pub revision: Revision,
     pub labels: BTreeMap<String, String>,
-    pub subsets: Vec<Value>,
+    pub subsets: Part,
     pub truncated: bool,
 }
 
@@ -56,7 +57,7 @@ fn read(fact: &Fact, object: &Value) -> Standing {
         uid: fact.uid.clone(),
         revision: fact.revision,
         labels: fact.meta.labels.clone(),
-        subsets: object["subsets"].as_array().cloned().unwrap_or_default(),
+        subsets: Part::of_list(list(object, "/subsets")),
         truncated: object["metadata"]["annotations"][OVER_CAPACITY].is_string(),
     }
 }

@@ -77,9 +77,9 @@ fn orphan(view: &View, owner: &Row) -> Plan {
     let mut dependents = view.dependents(&owner.uid);
     for row in dependents.by_ref().take(BATCH) {
         plan.merge(
-            row.key.clone(),
+            Key::clone(&row.key),
             row.revision,
-            own(row.owners.iter().filter(|other| other.uid != owner.uid)),
+            own(row.owners.iter().filter(|other| *other.uid != *owner.uid)),
         );
     }
     if dependents.next().is_none() {
@@ -110,7 +110,7 @@ fn judge(view: &View, row: &Row) -> Plan {
     }
     if row.owners.iter().any(|owner| is_solid(&owner)) {
         let mut plan = Plan::because("some of its owners are gone");
-        plan.merge(row.key.clone(), row.revision, own(row.owners.iter().filter(is_solid)));
+        plan.merge(Key::clone(&row.key), row.revision, own(row.owners.iter().filter(is_solid)));
         return plan;
     }
     let awaited = row.owners.iter().any(|owner| standing(owner) == Standing::Waiting);
@@ -127,9 +127,9 @@ fn judge(view: &View, row: &Row) -> Plan {
         unblock(&mut plan, row);
     }
     plan.intents.push(Intent::Delete {
-        key: row.key.clone(),
+        key: Key::clone(&row.key),
         expect: row.revision,
-        uid: Some(row.uid.clone()),
+        uid: Some(row.uid.to_string()),
         grace_seconds: None,
         propagation: Some(propagation),
     });
@@ -140,7 +140,7 @@ fn judge(view: &View, row: &Row) -> Plan {
 fn unblock(plan: &mut Plan, row: &Row) {
     let owners: Vec<Owner> =
         row.owners.iter().cloned().map(|owner| Owner { block: false, ..owner }).collect();
-    plan.merge(row.key.clone(), row.revision, own(&owners));
+    plan.merge(Key::clone(&row.key), row.revision, own(&owners));
 }
 
 fn own<'a>(owners: impl IntoIterator<Item = &'a Owner>) -> serde_json::Value {
@@ -150,6 +150,6 @@ fn own<'a>(owners: impl IntoIterator<Item = &'a Owner>) -> serde_json::Value {
 /// Nobody may have become a dependent meanwhile.
 fn drop_finalizer(plan: &mut Plan, row: &Row, finalizer: &str) {
     let rest: Vec<&String> = row.finalizers.iter().filter(|other| *other != finalizer).collect();
-    plan.merge(row.key.clone(), row.revision, json!({ "metadata": { "finalizers": rest } }));
+    plan.merge(Key::clone(&row.key), row.revision, json!({ "metadata": { "finalizers": rest } }));
     plan.guard(Scope::owner(&row.uid));
 }

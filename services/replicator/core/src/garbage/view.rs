@@ -1,28 +1,30 @@
 //! Who owns whom, by uid: one small row for every object there is. States are never parsed for it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::OnceLock;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use rutter_apimachinery::registry::Registry;
 use rutter_controller::{Fact, Reads};
 use rutter_schemas::{Key, Owner, Revision};
+
+use crate::groups::Groups;
 
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) const ORPHAN: &str = "orphan";
 
 #[derive(Debug, Default, PartialEq)]
 pub struct View {
-    rows: HashMap<Key, Row>,
-    keys: HashMap<String, Key>,
+    rows: HashMap<Arc<Key>, Row>,
+    keys: HashMap<Arc<str>, Arc<Key>>,
     /// The objects that name this uid as an owner, whether it exists or not.
-    dependents: BTreeMap<String, BTreeSet<Key>>,
+    dependents: Groups<String>,
     reads: Reads,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
-    pub key: Key,
-    pub uid: String,
+    pub key: Arc<Key>,
+    pub uid: Arc<str>,
     pub revision: Revision,
     pub owners: Vec<Owner>,
     pub deleting: bool,
@@ -71,12 +73,12 @@ impl View {
     }
 
     pub(super) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Row> {
-        self.dependents.get(uid).into_iter().flatten().filter_map(|key| self.row(key))
+        self.dependents.of(uid.to_owned()).filter_map(|key| self.row(key))
     }
 
     /// An owner is cluster-scoped or of the same namespace; a uid found elsewhere or by another name is another's.
     pub(super) fn standing(&self, owner: &Owner, namespace: &str) -> Standing {
-        let found = self.keys.get(&owner.uid).and_then(|key| self.row(key));
+        let found = self.keys.get(owner.uid.as_str()).and_then(|key| self.row(key));
         let found = found.filter(|row| {
             row.key.name == owner.name && (row.key.namespace.is_empty() || row.key.namespace == namespace)
         });
@@ -104,13 +106,13 @@ impl View {
         if let Some(old) = self.rows.remove(&fact.key) {
             self.keys.remove(&old.uid);
             for owner in &old.owners {
-                self.strike(&owner.uid, &old.key);
+                self.dependents.remove(owner.uid.clone(), &old.key);
             }
         }
         if let Some(row) = row {
             self.keys.insert(row.uid.clone(), row.key.clone());
             for owner in &row.owners {
-                self.dependents.entry(owner.uid.clone()).or_default().insert(row.key.clone());
+                self.dependents.insert(owner.uid.clone(), &row.key);
             }
             self.rows.insert(row.key.clone(), row);
         }
@@ -128,29 +130,23 @@ impl View {
             woken.insert(fact.key.clone());
         }
         if new.as_ref().is_none_or(Row::waits_for_dependents) {
-            woken.extend(self.dependents.get(&fact.uid).into_iter().flatten().cloned());
+            woken.extend(self.dependents.of(fact.uid.clone()).cloned());
         }
         for owner in old.iter().flat_map(|row| &row.owners) {
-            let waiting =
-                self.keys.get(&owner.uid).filter(|key| self.rows.get(key).is_some_and(|row| row.deleting));
-            woken.extend(waiting.cloned());
+            let waiting = self
+                .keys
+                .get(owner.uid.as_str())
+                .filter(|key| self.rows.get(*key).is_some_and(|row| row.deleting));
+            woken.extend(waiting.map(|key| Key::clone(key)));
         }
         woken.into_iter().collect()
-    }
-
-    fn strike(&mut self, owner: &str, key: &Key) {
-        let Some(keys) = self.dependents.get_mut(owner) else { return };
-        keys.remove(key);
-        if keys.is_empty() {
-            self.dependents.remove(owner);
-        }
     }
 }
 
 fn read(fact: &Fact) -> Option<Row> {
     (fact.op != rutter_schemas::Op::Delete).then(|| Row {
-        key: fact.key.clone(),
-        uid: fact.uid.clone(),
+        key: fact.key.clone().into(),
+        uid: fact.uid.as_str().into(),
         revision: fact.revision,
         owners: fact.meta.owners.clone(),
         deleting: fact.meta.deletion.is_some(),

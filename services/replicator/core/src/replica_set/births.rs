@@ -57,6 +57,7 @@ fn named(pod: &Value, name: String) -> Value {
 
 /// A pod of the template, without a name.
 fn child(set: &Set) -> Value {
+    let template = set.template.value();
     let me = controlling(set.kind.api_version(), set.kind.name(), &set.key.name, &set.uid);
     let mut metadata = json!({
         "generateName": format!("{}-", set.key.name),
@@ -64,11 +65,9 @@ fn child(set: &Set) -> Value {
         "ownerReferences": references([&me]),
     });
     for part in ["labels", "annotations", "finalizers"] {
-        if let Some(value) =
-            set.template.pointer(&format!("/metadata/{part}")).filter(|value| !value.is_null())
-        {
+        if let Some(value) = template.pointer(&format!("/metadata/{part}")).filter(|value| !value.is_null()) {
             metadata[part] = value.clone();
         }
     }
-    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": set.template["spec"] })
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] })
 }

@@ -16,8 +16,7 @@ pub(super) struct Claims<'a> {
 
 impl<'a> Claims<'a> {
     pub(super) fn of(view: &'a View, set: &Set) -> Claims<'a> {
-        let adopted =
-            view.orphans_in(&set.key.namespace).filter(|pod| set.selector.matches(&pod.labels)).collect();
+        let adopted = view.orphans_for(set).collect();
         let strays = view
             .family(&set.uid)
             .is_some_and(|family| family.labels.keys().any(|labels| !set.selector.matches(labels)));

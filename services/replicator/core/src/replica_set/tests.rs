@@ -168,6 +168,15 @@ fn looking_at_a_settled_set_of_thousands_reads_a_few_rows() {
 }
 
 #[test]
+fn pods_that_a_set_does_not_select_are_not_read_for_it() {
+    let mut text = String::from("ReplicaSet web replicas=1; Pod stray labels=app:web,tier:a on=n ready\n");
+    for index in 0..2000 {
+        text += &format!("Pod other-{index} labels=app:other,tier:a on=n ready\n");
+    }
+    world(&text).reconcile("ReplicaSet web").reading_at_most(8);
+}
+
+#[test]
 fn a_great_birth_takes_several_commits() {
     let mut given = world("ReplicaSet web replicas=1200");
     for expected in [500, 500, 200] {

@@ -2,16 +2,16 @@
 //! a set of thousands costs no more to look at than a set of three.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use rutter_apimachinery::selector::LabelSelector;
 use rutter_controller::read::{condition, created, holds, list, maybe_number, number, text, texts, time};
-use rutter_controller::{Fact, Outside, Reads, Refusal};
+use rutter_controller::{Fact, Outside, Part, Reads, Refusal};
 use rutter_schemas::{Key, Owner, Revision};
 use serde_json::Value;
 
 use super::refusals::{Refusals, Refused};
+use crate::groups::{Groups, Mark, borne, demanded};
 use crate::owners::controller_of;
 
 type Labels = BTreeMap<String, String>;
@@ -21,11 +21,13 @@ pub struct View {
     sets: BTreeMap<Key, Set>,
     keys: BTreeMap<String, Key>,
     /// The sets of one owner (a Deployment), by its uid.
-    siblings: BTreeMap<String, BTreeSet<Key>>,
+    siblings: Groups<String>,
+    /// The sets by the mark that their selectors demand.
+    selecting: Groups<Mark>,
     pods: BTreeMap<Key, Pod>,
     families: BTreeMap<String, Family>,
-    /// Active pods that nobody controls, by namespace.
-    orphans: BTreeMap<String, BTreeSet<Key>>,
+    /// Active pods that nobody controls, by the marks that they bear.
+    orphans: Groups<Mark>,
     refusals: Outside<Refusals>,
     reads: Reads,
 }
@@ -49,7 +51,7 @@ pub struct Set {
     pub replicas: usize,
     pub min_ready_seconds: i64,
     pub selector: LabelSelector,
-    pub template: Arc<Value>,
+    pub template: Part,
     pub template_labels: Labels,
     pub owner: Option<String>,
     pub status: Status,
@@ -128,17 +130,18 @@ impl View {
         keys.into_iter().flatten().filter_map(|key| self.pod(key))
     }
 
-    /// The active pods that nobody controls in a namespace.
-    pub fn orphans_in(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
-        self.orphans.get(namespace).into_iter().flatten().filter_map(|key| self.pod(key))
+    /// The active pods that nobody controls and the set selects.
+    pub fn orphans_for(&self, set: &Set) -> impl Iterator<Item = &Pod> {
+        let bearing = self.orphans.of(demanded(&set.key.namespace, &set.selector));
+        bearing.filter_map(|key| self.pod(key)).filter(|pod| set.selector.matches(&pod.labels))
     }
 
     /// The active pods of the set and of its siblings under one Deployment.
     pub fn related_pods(&self, set: &Set) -> Vec<&Pod> {
-        let siblings = set.owner.as_ref().and_then(|owner| self.siblings.get(owner));
-        match siblings {
-            Some(keys) => keys
-                .iter()
+        match &set.owner {
+            Some(owner) => self
+                .siblings
+                .of(owner.clone())
                 .filter_map(|key| self.set(key))
                 .flat_map(|sibling| self.active_pods_of(&sibling.uid))
                 .collect(),
@@ -169,7 +172,10 @@ impl View {
     pub(super) fn apply_set(&mut self, fact: &Fact) {
         if let Some(old) = self.sets.remove(&fact.key) {
             self.keys.remove(&old.uid);
-            self.forget_sibling(&old);
+            self.selecting.remove(demanded(&old.key.namespace, &old.selector), &old.key);
+            if let Some(owner) = old.owner {
+                self.siblings.remove(owner, &old.key);
+            }
         }
         let Some(object) = fact.after() else {
             self.refusals.0.forget(&fact.key);
@@ -177,8 +183,9 @@ impl View {
         };
         let set = read_set(fact, object);
         self.keys.insert(set.uid.clone(), set.key.clone());
+        self.selecting.insert(demanded(&set.key.namespace, &set.selector), &set.key);
         if let Some(owner) = &set.owner {
-            self.siblings.entry(owner.clone()).or_default().insert(set.key.clone());
+            self.siblings.insert(owner.clone(), &set.key);
         }
         self.sets.insert(set.key.clone(), set);
     }
@@ -221,15 +228,9 @@ impl View {
         if !pod.active {
             return Vec::new();
         }
-        let of = |kind: Kind| {
-            let first = Key::new(kind.group(), kind.resource(), &pod.key.namespace, "");
-            let here = self.sets.range(first.clone()..);
-            here.take_while(move |(key, _)| {
-                key.resource == first.resource && key.namespace == first.namespace
-            })
-        };
-        let here = of(Kind::ReplicaSet).chain(of(Kind::ReplicationController));
-        here.filter(|(_, set)| set.selector.matches(&pod.labels)).map(|(key, _)| key.clone()).collect()
+        let demanding = borne(&pod.key.namespace, &pod.labels).flat_map(|mark| self.selecting.of(mark));
+        let selects = |key: &&Key| self.sets.get(key).is_some_and(|set| set.selector.matches(&pod.labels));
+        demanding.filter(selects).cloned().collect()
     }
 
     /// Enters a pod into the tallies, or strikes it from them.
@@ -243,23 +244,12 @@ impl View {
     }
 
     fn enroll_orphan(&mut self, pod: &Pod, enters: bool) {
-        let orphans = self.orphans.entry(pod.key.namespace.clone()).or_default();
-        if enters && pod.active {
-            orphans.insert(pod.key.clone());
-        } else {
-            orphans.remove(&pod.key);
-        }
-        if orphans.is_empty() {
-            self.orphans.remove(&pod.key.namespace);
-        }
-    }
-
-    fn forget_sibling(&mut self, set: &Set) {
-        let Some(owner) = &set.owner else { return };
-        let Some(keys) = self.siblings.get_mut(owner) else { return };
-        keys.remove(&set.key);
-        if keys.is_empty() {
-            self.siblings.remove(owner);
+        for mark in borne(&pod.key.namespace, &pod.labels) {
+            if enters && pod.active {
+                self.orphans.insert(mark, &pod.key);
+            } else {
+                self.orphans.remove(mark, &pod.key);
+            }
         }
     }
 
@@ -382,7 +372,7 @@ fn read_set(fact: &Fact, object: &Value) -> Set {
         replicas: usize::try_from(maybe_number(object, "/spec/replicas").unwrap_or(1)).unwrap_or(0),
         min_ready_seconds: number(object, "/spec/minReadySeconds"),
         selector: kind.selector(&object["spec"]),
-        template: Arc::new(object["spec"]["template"].clone()),
+        template: Part::of(&object["spec"]["template"]),
         template_labels: texts(object, "/spec/template/metadata/labels"),
         owner: controller_of(&fact.meta).map(|owner| owner.uid.clone()),
         status: Status {
