@@ -20,7 +20,7 @@ pub struct Fact {
     pub op: Op,
     pub key: Key,
     pub uid: String,
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     state: Arc<State>,
 }
 
@@ -32,8 +32,22 @@ struct State {
 
 impl Fact {
     /// `text` is the object's JSON, with or without its resourceVersion; of a deletion, the last one.
-    pub fn new(revision: Revision, op: Op, key: Key, uid: String, meta: Meta, text: Bytes) -> Fact {
-        Fact { revision, op, key, uid, meta, state: Arc::new(State { text, parsed: OnceLock::new() }) }
+    pub fn new(
+        revision: Revision,
+        op: Op,
+        key: Key,
+        uid: String,
+        meta: impl Into<Arc<Meta>>,
+        text: Bytes,
+    ) -> Fact {
+        Fact {
+            revision,
+            op,
+            key,
+            uid,
+            meta: meta.into(),
+            state: Arc::new(State { text, parsed: OnceLock::new() }),
+        }
     }
 
     /// The fact that `event` is at its place in the log.

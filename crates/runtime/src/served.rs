@@ -99,13 +99,25 @@ impl Served {
             let mut reached = first.revision;
             let mut changed = learn(&mut definitions, &first);
             // What waits is learned in one go: many definitions at once make few registries.
-            while let Some(Ok(applied)) = frames.next().now_or_never() {
-                reached = applied.revision;
-                changed |= learn(&mut definitions, &applied);
+            let mut end = None;
+            while let Some(next) = frames.next().now_or_never() {
+                match next {
+                    Ok(applied) => {
+                        reached = applied.revision;
+                        changed |= learn(&mut definitions, &applied);
+                    }
+                    Err(ended) => {
+                        end = Some(ended);
+                        break;
+                    }
+                }
             }
             match changed {
                 true => self.publish(base, &definitions, reached),
                 false => drop(self.0.reached.send_replace(reached)),
+            }
+            if let Some(end) = end {
+                return Ok(end);
             }
         }
     }

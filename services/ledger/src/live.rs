@@ -2,16 +2,16 @@
 //!
 //! For subscribing by wildcard, where missing some is no harm; who must miss nothing follows the log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
 use futures::StreamExt;
 use rutter_ledger_core::Role;
 use rutter_runtime::shutdown::Stage;
-use rutter_runtime::view::{Applied, View};
+use rutter_runtime::view::{Applied, Frames, SubscriptionEnd, View};
 use rutter_schemas::protocol::ledger::Fact;
 use rutter_schemas::{Event, Recorded, Revision, subjects};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -41,8 +41,8 @@ pub(crate) async fn serve(
                 }
                 applied = next(&mut events) => match applied {
                     Ok(applied) if state.borrow().role == Role::Active => publish(&client, &applied).await,
-                    Ok(_) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return,
+                    Ok(_) | Err(SubscriptionEnd::Lagged) => {}
+                    Err(SubscriptionEnd::Closed) => return,
                 },
                 () = sleep_until(until), if events.is_some() => events = None,
                 () = stop.cancelled() => return,
@@ -52,11 +52,9 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-type Events = tokio::sync::broadcast::Receiver<std::sync::Arc<Applied>>;
-
-async fn next(events: &mut Option<Events>) -> Result<std::sync::Arc<Applied>, RecvError> {
+async fn next(events: &mut Option<Frames>) -> Result<Arc<Applied>, SubscriptionEnd> {
     match events {
-        Some(events) => events.recv().await,
+        Some(events) => events.next().await,
         None => std::future::pending().await,
     }
 }

@@ -249,8 +249,7 @@ fn take(
     let revision = follower.cursor().revision;
     view.0.revision.send_replace(revision);
     if !changes.is_empty() {
-        // Nobody may be listening.
-        let _ = view.0.applied.send(Arc::new(Applied::new(sequence, revision, frame, changes)));
+        view.0.applied.push(Applied::new(sequence, revision, frame, changes), bytes.len());
     }
     Ok(())
 }

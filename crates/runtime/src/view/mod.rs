@@ -9,6 +9,7 @@
 //! Replaying ────────────▶ Serving ◀───────────────────────▶ Unfit
 //! ```
 
+mod backlog;
 mod keep;
 mod open;
 
@@ -22,14 +23,15 @@ use bytes::Bytes;
 use rutter_controller::Fact;
 use rutter_projection::{Change, OpenError, Options, Projection, Record, Snapshot};
 use rutter_schemas::{Frame, Key, Op, Revision};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
+
+use backlog::Backlog;
+pub use backlog::Frames;
 
 use crate::shutdown::Stage;
 use crate::stream::{LogStream, StreamError};
 
-/// Frames that a subscriber may lag behind before it has to start from a snapshot again.
-const SUBSCRIBER_FRAMES: usize = 4096;
 /// Frames of the own ledger that may wait to be applied.
 const FED_FRAMES: usize = 64;
 
@@ -42,7 +44,7 @@ struct Inner {
     projection: ArcSwapOption<Projection>,
     revision: watch::Sender<Revision>,
     health: watch::Sender<Health>,
-    applied: broadcast::Sender<Arc<Applied>>,
+    applied: Backlog,
     feed: mpsc::Sender<Fed>,
     /// Something found no room in the feed.
     feed_overflowed: AtomicBool,
@@ -118,8 +120,8 @@ fn fact(change: &Change) -> Option<Fact> {
 
 /// What a record says, as controllers learn it.
 pub(crate) fn fact_of(key: &Key, op: Op, record: &Record) -> Fact {
-    let (uid, meta) = (record.uid.to_string(), (*record.meta).clone());
-    Fact::new(record.revision, op, key.clone(), uid, meta, record.object.clone())
+    let uid = record.uid.to_string();
+    Fact::new(record.revision, op, key.clone(), uid, record.meta.clone(), record.object.clone())
 }
 
 /// Whether the view may be served.
@@ -171,7 +173,7 @@ pub enum SubscriptionEnd {
 #[derive(Debug)]
 pub struct Subscription {
     after: Revision,
-    receiver: broadcast::Receiver<Arc<Applied>>,
+    frames: Frames,
 }
 
 impl View {
@@ -187,7 +189,7 @@ impl View {
             projection: ArcSwapOption::empty(),
             revision: watch::Sender::new(Revision::NONE),
             health: watch::Sender::new(Health::Replaying { done: 0, of: 0 }),
-            applied: broadcast::Sender::new(SUBSCRIBER_FRAMES),
+            applied: Backlog::new(),
             feed,
             feed_overflowed: AtomicBool::new(false),
         }));
@@ -280,17 +282,17 @@ impl View {
     /// # Errors
     /// As [`View::snapshot`].
     pub fn subscribe(&self) -> Result<(Snapshot, Subscription), ViewError> {
-        let receiver = self.0.applied.subscribe();
+        let frames = self.0.applied.follow();
         let snapshot = self.snapshot()?;
         let after = snapshot.revision();
-        Ok((snapshot, Subscription { after, receiver }))
+        Ok((snapshot, Subscription { after, frames }))
     }
 
-    /// Applied frames with events, from now on. One who lags loses the oldest and is told; [`View::subscribe`] is
+    /// Applied frames with events, from now on. One who lags loses what waited and is told; [`View::subscribe`] is
     /// for who needs a beginning as well.
     #[must_use]
-    pub fn applied(&self) -> broadcast::Receiver<Arc<Applied>> {
-        self.0.applied.subscribe()
+    pub fn applied(&self) -> Frames {
+        self.0.applied.follow()
     }
 
     /// Hands over a frame that the stream has acknowledged, so that it need not be delivered: for the ledger of this
@@ -333,11 +335,9 @@ impl Subscription {
     /// [`SubscriptionEnd`].
     pub async fn next(&mut self) -> Result<Arc<Applied>, SubscriptionEnd> {
         loop {
-            match self.receiver.recv().await {
+            match self.frames.next().await {
                 Ok(applied) if applied.revision <= self.after => {}
-                Ok(applied) => return Ok(applied),
-                Err(broadcast::error::RecvError::Lagged(_)) => return Err(SubscriptionEnd::Lagged),
-                Err(broadcast::error::RecvError::Closed) => return Err(SubscriptionEnd::Closed),
+                taken => return taken,
             }
         }
     }

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rutter_projection::Change;
-use rutter_runtime::view::View;
+use rutter_runtime::view::{SubscriptionEnd, View};
 use rutter_schemas::Revision;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -62,16 +61,16 @@ impl Hub {
         loop {
             let frame = tokio::select! {
                 () = stop.cancelled() => return self.end_all(),
-                frame = applied.recv() => frame,
+                frame = applied.next() => frame,
             };
             match frame {
                 Ok(frame) => self.hand(frame.revision, &frame.changes),
                 // Frames are lost, so every watch is: each goes on from its own last revision.
-                Err(RecvError::Lagged(frames)) => {
-                    tracing::warn!(frames, "the watches' hub fell behind the log; watches begin anew");
+                Err(SubscriptionEnd::Lagged) => {
+                    tracing::warn!("the watches' hub fell behind the log; watches begin anew");
                     self.end_all();
                 }
-                Err(RecvError::Closed) => return self.end_all(),
+                Err(SubscriptionEnd::Closed) => return self.end_all(),
             }
         }
     }
