@@ -1,4 +1,14 @@
-//! What the targets share. An input is text where it can be: its first line chooses, the rest is what a client sends.
+//! The targets, one room each, and what they share: a target takes bytes and panics where something that always holds
+//! does not. An input is text where it can be: its first line chooses, the rest is what a client sends.
+//!
+//! The suite `inputs` of the project's tests has these rooms, too, and gives them the corpus.
+
+pub mod bodies;
+pub mod expressions;
+pub mod patches;
+pub mod paths;
+pub mod protobuf;
+pub mod selectors;
 
 use std::sync::{Arc, LazyLock};
 
