@@ -106,7 +106,7 @@ fn taken(range: Ipv4Addr, node: &str) -> Draft {
 ///
 /// # Errors
 /// When the view can't be read.
-pub fn led(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Status> {
+pub fn routed(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Status> {
     let address = internal_address(node);
     if address.is_none() {
         return Ok(None);
@@ -118,7 +118,7 @@ pub fn led(snapshot: &Snapshot, node: &Value) -> Result<Option<Draft>, Status> {
     let mut object = object;
     object["spec"]["address"] = json!(address);
     let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Some(draft("PodCIDRLed", Op::Update, about(key(range).name, uid), revision, object)))
+    Ok(Some(draft("PodCIDRRouted", Op::Update, about(key(range).name, uid), revision, object)))
 }
 
 fn internal_address(node: &Value) -> Option<&str> {

@@ -156,9 +156,9 @@ impl Asked<'_> {
             let (before, revision) = found.ok_or_else(|| Status::not_found(NODES, self.node))?;
             let mut after = before.clone();
             after["status"] = merge::status(&before["status"], &status);
-            let led = addresses::led(snapshot, &after)?;
+            let routed = addresses::routed(snapshot, &after)?;
             let draft = write::update(&resource, "status", &before, after, &cx("", self.node, &who.name))?;
-            let drafts: Vec<Draft> = draft.into_iter().chain(led).collect();
+            let drafts: Vec<Draft> = draft.into_iter().chain(routed).collect();
             if drafts.is_empty() {
                 return Ok(Plan::nothing(Became::Same(revision)));
             }
