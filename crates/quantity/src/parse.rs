@@ -78,20 +78,24 @@ fn scaled(digits: &str, scale: Scale) -> Result<i128, ParseError> {
         return Ok(0);
     }
     let tens = 9 - i32::try_from(fraction.len()).map_err(|_| ParseError::Number)?;
-    let (number, dropped) = leading(significant);
+    let power = scale.base.pow(if scale.base == 10 { 0 } else { scale.exponent.unsigned_abs() });
+    // As many digits as leave room for the power.
+    let kept = MOST_DIGITS - power.to_string().len();
+    let (number, dropped) = leading(significant, kept);
     let tens = tens.saturating_add(dropped);
-    let number = match scale.base {
-        10 => return Ok(shifted(number, tens.saturating_add(scale.exponent))),
-        base => number.checked_mul(base.pow(scale.exponent.unsigned_abs())),
-    };
-    Ok(number.map_or(MAX, |number| shifted(number, tens)))
+    Ok(match scale.base {
+        10 => shifted(number, tens.saturating_add(scale.exponent)),
+        _ => shifted(number * power, tens),
+    })
 }
 
-/// The first twenty digits as a number, rounded up, and how many were left out.
-fn leading(digits: &str) -> (i128, i32) {
-    const KEPT: usize = 20;
-    let kept: i128 = digits[..digits.len().min(KEPT)].parse().expect("twenty digits fit");
-    let rest = digits.get(KEPT..).unwrap_or("");
+/// Digits of a number that fits, whatever they are.
+const MOST_DIGITS: usize = 38;
+
+/// The first digits as a number, rounded up, and how many were left out.
+fn leading(digits: &str, kept: usize) -> (i128, i32) {
+    let (first, rest) = digits.split_at(digits.len().min(kept));
+    let kept: i128 = first.parse().expect("so many digits fit");
     let round_up = i128::from(rest.bytes().any(|b| b != b'0'));
     (kept + round_up, i32::try_from(rest.len()).unwrap_or(i32::MAX))
 }

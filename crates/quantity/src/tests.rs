@@ -78,6 +78,20 @@ fn amounts_compare_and_add_whatever_their_suffix() {
     );
 }
 
+#[test]
+fn no_digit_of_an_amount_is_lost() {
+    for (text, printed) in [
+        ("222222222.226222Gi", "238609294226516950908928u"),
+        ("238609294226516950908928u", "238609294226516950908928u"),
+        ("9223372036854775806999999999n", "9223372036854775806999999999n"),
+        ("1.0000000000000000000000000000000000000001n", "2n"),
+        ("0.000000000000000000000000000000000000001Ei", "1n"),
+        ("7.9999999999999999999Ei", "9223372036854775807"),
+    ] {
+        assert_eq!(q(text).to_string(), printed, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn the_canonical_form_is_the_same_amount_and_canonical(number in -1_000_000_000i64..1_000_000_000,
