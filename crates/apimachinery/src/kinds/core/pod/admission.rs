@@ -42,8 +42,8 @@ fn prioritize(spec: &mut Value) {
     }
 }
 
-/// `plugin/pkg/admission/defaulttolerationseconds/admission.go`
-fn tolerate_failing_nodes(spec: &mut Value) {
+/// `plugin/pkg/admission/defaulttolerationseconds/admission.go`: at creation, and whenever a pod is written.
+pub(super) fn tolerate_failing_nodes(spec: &mut Value) {
     let missing: Vec<Value> = FAILING
         .iter()
         .filter(|key| !items(&spec["tolerations"]).iter().any(|toleration| tolerates(toleration, key)))
