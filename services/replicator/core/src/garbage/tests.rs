@@ -46,6 +46,20 @@ fn an_owner_of_a_kind_that_nobody_serves_is_not_missed() {
 }
 
 #[test]
+fn an_owner_of_a_custom_kind_is_missed_while_its_definition_serves_it() {
+    let owner = r#"[{"apiVersion":"example.com/v1","kind":"Widget","name":"w","uid":"w"}]"#;
+    let definition = |versions: &str| {
+        format!(
+            r#"CustomResourceDefinition /widgets.example.com spec.group=example.com spec.names={{"kind":"Widget"}} spec.versions={versions}; Pod a metadata.ownerReferences={owner}"#
+        )
+    };
+    let served = r#"[{"name":"v1","served":true},{"name":"v2","served":false}]"#;
+    world(&definition(served)).reconcile("Pod a").then("because its owners are gone\n- Pod a");
+    let not_any_more = r#"[{"name":"v1","served":false},{"name":"v2","served":true}]"#;
+    world(&definition(not_any_more)).reconcile("Pod a").then("because its owners are there");
+}
+
+#[test]
 fn in_the_foreground_dependents_go_first() {
     let given = world(&format!("{FAMILY}; ReplicaSet web deleted finalizers=foregroundDeletion"));
     let given = given.reconcile("ReplicaSet web").then("because it waits for its dependents");

@@ -1,11 +1,13 @@
-//! Who owns whom, by uid: one small row for every object there is. States are never parsed for it.
+//! Who owns whom, by uid: one small row for every object there is. States are not parsed for it, but those of
+//! definitions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use rutter_apimachinery::registry::Registry;
 use rutter_controller::{Fact, Reads};
 use rutter_schemas::{Key, Owner, Revision};
+use serde_json::Value;
 
 use crate::groups::Groups;
 
@@ -18,7 +20,17 @@ pub struct View {
     keys: HashMap<Arc<str>, Arc<Key>>,
     /// The objects that name this uid as an owner, whether it exists or not.
     dependents: Groups<String>,
+    /// What custom resources there are, by the name of their definition.
+    custom: BTreeMap<String, Custom>,
     reads: Reads,
+}
+
+/// A kind that a definition serves.
+#[derive(Debug, PartialEq)]
+struct Custom {
+    group: String,
+    kind: String,
+    versions: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +97,7 @@ impl View {
         match found {
             Some(row) if row.waits_for_dependents() => Standing::Waiting,
             Some(_) => Standing::Solid,
-            None if is_served(owner) => Standing::Gone,
+            None if self.serves(owner) => Standing::Gone,
             None => Standing::Solid,
         }
     }
@@ -94,7 +106,26 @@ impl View {
         &self.reads
     }
 
+    /// Whether owners of this kind would be in the log at all.
+    fn serves(&self, owner: &Owner) -> bool {
+        static BUILTIN: OnceLock<Registry> = OnceLock::new();
+        let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
+        let is_it = |custom: &Custom| {
+            custom.group == group
+                && custom.kind == owner.kind
+                && custom.versions.iter().any(|served| served == version)
+        };
+        let builtin = BUILTIN.get_or_init(Registry::builtin);
+        builtin.by_kind(group, version, &owner.kind).is_some() || self.custom.values().any(is_it)
+    }
+
     pub(super) fn apply(&mut self, fact: &Fact) {
+        if fact.is("apiextensions.k8s.io", "customresourcedefinitions") {
+            match fact.after() {
+                Some(definition) => self.custom.insert(fact.key.name.clone(), custom(definition)),
+                None => self.custom.remove(&fact.key.name),
+            };
+        }
         let row = read(fact);
         if let (Some(old), Some(row)) = (self.rows.get_mut(&fact.key), &row)
             && old.is_alike(row)
@@ -154,10 +185,16 @@ fn read(fact: &Fact) -> Option<Row> {
     })
 }
 
-/// Whether owners of this kind would be in the log at all.
-fn is_served(owner: &Owner) -> bool {
-    static REGISTRY: OnceLock<Registry> = OnceLock::new();
-    let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
-    let registry = REGISTRY.get_or_init(Registry::builtin);
-    registry.by_kind(group, version, &owner.kind).is_some()
+fn custom(definition: &Value) -> Custom {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let spec = &definition["spec"];
+    let versions = spec["versions"].as_array().map_or(&[][..], Vec::as_slice).iter();
+    Custom {
+        group: text(&spec["group"]),
+        kind: text(&spec["names"]["kind"]),
+        versions: versions
+            .filter(|version| version["served"] == true)
+            .map(|version| text(&version["name"]))
+            .collect(),
+    }
 }
