@@ -1,7 +1,7 @@
 //! Durations as Go writes them: `1h2m3.5s`, `-1.5ms`, `0s` (time.Duration's String and ParseDuration).
 
 /// Nanoseconds as Go's text.
-pub(super) fn format(nanos: i64) -> String {
+pub(crate) fn format(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let magnitude = nanos.unsigned_abs();
     let text = match magnitude {
@@ -35,7 +35,8 @@ fn decimal(value: u64, unit: u64, suffix: &str) -> String {
 }
 
 /// Go's text as nanoseconds; none when it is not one or does not fit.
-pub(super) fn parse(text: &str) -> Option<i64> {
+#[must_use]
+pub fn parse(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -4,6 +4,7 @@ pub mod admission;
 pub mod custom;
 pub mod decode;
 pub mod discovery;
+pub mod duration;
 mod json;
 pub mod kind;
 pub mod kinds;

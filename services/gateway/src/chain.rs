@@ -1,9 +1,9 @@
 //! A request's way, on one page. Each step is a room:
 //!
 //! ```text
-//! listen ─► authn ─► authz ─► route ─► verb ─► encode
-//!             │        │               │
-//!          who asks  may they?      admission, the executor's decision, the view
+//! listen ─► deadline ─► authn ─► authz ─► route ─► verb ─► encode
+//!              │          │        │               │
+//!          how long?   who asks  may they?      admission, the executor's decision, the view
 //! ```
 //!
 //! Places kept for what comes later: audit around everything, impersonation behind `authn`, priority and fairness
@@ -19,6 +19,7 @@ use hyper::upgrade::OnUpgrade;
 use rutter_apimachinery::registry::Resource;
 use rutter_apimachinery::status::Status;
 use rutter_runtime::telemetry;
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::body::Body;
@@ -26,7 +27,7 @@ use crate::convert::interpreter::Interpreter;
 use crate::encode::respond;
 use crate::listen::Peer;
 use crate::request::info::{self, Target};
-use crate::request::{Accept, Query, RequestInfo, Shape, Verb, accept};
+use crate::request::{Accept, Query, RequestInfo, Shape, Verb, accept, deadline};
 use crate::{Gateway, authn, authz, pages, verbs};
 
 /// A request for a resource that has passed everything before the verbs.
@@ -80,7 +81,7 @@ pub async fn answer(gateway: Gateway, peer: Arc<Peer>, request: Request<Incoming
     let span = tracing::info_span!("request", method = %request.method(), path = request.uri().path());
     telemetry::continues(&span, text(request.headers(), TRACEPARENT));
 
-    let answered = admitted(&gateway, &peer, target, query, request).instrument(span).await;
+    let answered = in_time(&gateway, &peer, target, query, request).instrument(span).await;
     let response = answered.unwrap_or_else(|status| respond::status(&status, accept.as_deref()));
     gateway.metrics.answered(&labels, response.status(), began.elapsed());
     respond::finish(response, gzip)
@@ -95,6 +96,28 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// A header's first value, if it is text.
 pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// What takes longer than a request may is given up. A write may be done all the same.
+async fn in_time(
+    gateway: &Gateway,
+    peer: &Peer,
+    target: Target,
+    query: Query,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Status> {
+    let limit = match &target {
+        Target::Resource(info) if info.group == pages::rutter::GROUP => None,
+        target => deadline::of(target, &query).map_err(Status::bad_request)?,
+    };
+    let answered = admitted(gateway, peer, target, query, request);
+    let Some(limit) = limit else { return answered.await };
+    timeout(limit, answered).await.unwrap_or_else(|_| {
+        Err(Status::timeout(
+            "request did not complete within requested timeout - context deadline exceeded",
+            0,
+        ))
+    })
 }
 
 async fn admitted(

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::error::{ProtobufError, Reason};
 use super::from_json::{self, boolean, integer, mismatch, string};
 use super::wire::{Datum, Reader, put_bytes, put_nested, put_number};
-use super::{duration, envelope, to_json};
+use super::{envelope, to_json};
+use crate::duration;
 use crate::tables::{Form, Message, MessageRef, Wire};
 
 /// The JSON of a message of any form but [`Form::Object`].

@@ -7,7 +7,6 @@
 //!
 //! A field number that the table does not have is an error, never dropped; nesting is bounded as JSON's is.
 
-mod duration;
 mod envelope;
 mod error;
 mod form;

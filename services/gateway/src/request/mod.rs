@@ -2,6 +2,7 @@
 //! Nothing here looks at the cluster; the same request always means the same.
 
 pub mod accept;
+pub mod deadline;
 pub mod info;
 pub mod options;
 pub mod query;
