@@ -82,6 +82,12 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
+    /// Whether a deletion that says nothing of dependents leaves them behind: what is older than garbage collection
+    /// does (`DefaultGarbageCollectionPolicy`).
+    fn orphans_by_default(&self) -> bool {
+        false
+    }
+
     /// Whether objects of this kind carry `metadata.generation`.
     fn has_generation(&self) -> bool {
         false

@@ -103,6 +103,17 @@ fn a_pod_that_never_said_so_tolerates_failing_nodes_for_five_minutes_and_runs_as
 }
 
 #[test]
+fn a_pod_whose_tolerations_are_written_anew_keeps_those_that_admission_gave_it() {
+    let before = stored_one("pods", pod());
+    let mine = json!({"key": "mine", "operator": "Equal", "value": "yes", "effect": "NoSchedule"});
+    let after =
+        changed("pods", "", &before, |pod| pod["spec"]["tolerations"] = json!([mine])).unwrap().unwrap();
+    let tolerations = after.object["spec"]["tolerations"].as_array().unwrap();
+    assert_eq!((tolerations.len(), &tolerations[0]), (3, &mine));
+    assert_eq!(after.object["metadata"]["generation"], 2);
+}
+
+#[test]
 fn a_generated_name_is_the_same_for_the_same_uid() {
     let object = || {
         let mut object = pod();
@@ -345,6 +356,28 @@ fn propagation_is_a_finalizer() {
     let options =
         DeleteOptions { propagation_policy: Some(Propagation::Background), ..DeleteOptions::default() };
     assert!(matches!(gone("deployments", &before, options).unwrap(), Deletion::Removed(_)));
+}
+
+#[test]
+fn what_is_older_than_garbage_collection_leaves_its_dependents_behind_unless_told_otherwise() {
+    let template = json!({"metadata": {"labels": {"a": "b"}},
+        "spec": {"restartPolicy": "Always", "containers": [{"name": "c", "image": "i"}]}});
+    let controller = json!({"metadata": {"name": "rc"}, "spec": {"template": template}});
+    let before = stored_one("replicationcontrollers", controller);
+    let Deletion::Marked(draft) = gone("replicationcontrollers", &before, DeleteOptions::default()).unwrap()
+    else {
+        panic!("it is held")
+    };
+    assert_eq!(draft.object["metadata"]["finalizers"], json!(["orphan"]));
+    let told = DeleteOptions { orphan_dependents: Some(false), ..DeleteOptions::default() };
+    assert!(matches!(gone("replicationcontrollers", &before, told).unwrap(), Deletion::Removed(_)));
+    let mut waits = before;
+    waits["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+    let Deletion::Marked(draft) = gone("replicationcontrollers", &waits, DeleteOptions::default()).unwrap()
+    else {
+        panic!("it is held")
+    };
+    assert_eq!(draft.object["metadata"]["finalizers"], json!(["foregroundDeletion"]), "what is there stays");
 }
 
 #[test]

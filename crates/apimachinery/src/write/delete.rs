@@ -37,7 +37,7 @@ pub fn delete(
         false => Some(marked(before, asked, &rules)),
     };
     let Some(mut object) = marked else { return Ok(Deletion::Pending(before.clone())) };
-    choose_finalizers(&mut object["metadata"], options);
+    choose_finalizers(&mut object["metadata"], options, rules.resource.strategy.orphans_by_default());
     Ok(if update::may_go(resource, &object) {
         Deletion::Removed(draft::removed(resource, before, object, Vec::new()))
     } else if object == *before {
@@ -104,16 +104,20 @@ fn mark(metadata: &mut Value, began: Timestamp, grace: i64) {
     metadata["deletionGracePeriodSeconds"] = json!(grace);
 }
 
-/// Adds the finalizer of the wanted propagation and takes the other's away; unasked, what is there stays
-/// (`store.go`, deletionFinalizersForGarbageCollection).
-fn choose_finalizers(metadata: &mut Value, options: &DeleteOptions) {
+/// Adds the finalizer of the wanted propagation and takes the other's away; unasked, what is there stays, and where
+/// there is none the kind's own default holds (`store.go`, deletionFinalizersForGarbageCollection).
+fn choose_finalizers(metadata: &mut Value, options: &DeleteOptions, orphans_by_default: bool) {
+    let is_one = |name: &Value| *name == ORPHAN || *name == FOREGROUND;
     let wanted = match (options.propagation_policy, options.orphan_dependents) {
         (Some(Propagation::Orphan), _) | (None, Some(true)) => Some(ORPHAN),
         (Some(Propagation::Foreground), _) => Some(FOREGROUND),
         (Some(Propagation::Background), _) | (None, Some(false)) => None,
+        (None, None) if orphans_by_default && !items(&metadata["finalizers"]).iter().any(is_one) => {
+            Some(ORPHAN)
+        }
         (None, None) => return,
     };
-    let others = items(&metadata["finalizers"]).iter().filter(|name| *name != ORPHAN && *name != FOREGROUND);
+    let others = items(&metadata["finalizers"]).iter().filter(|name| !is_one(name));
     let finalizers: Vec<Value> = others.cloned().chain(wanted.map(Value::from)).collect();
     match finalizers.is_empty() {
         true => crate::json::remove(metadata, "finalizers"),

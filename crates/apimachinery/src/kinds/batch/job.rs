@@ -47,6 +47,10 @@ fn default_labels(job: &mut Value) {
 }
 
 impl Strategy for Job {
+    fn orphans_by_default(&self) -> bool {
+        true
+    }
+
     fn default(&self, job: &mut Value, _: &Cx) {
         default_labels(job);
         if let Some(spec) = job.get_mut("spec") {

@@ -52,6 +52,10 @@ struct Controller;
 struct Template;
 
 impl Strategy for Controller {
+    fn orphans_by_default(&self) -> bool {
+        true
+    }
+
     /// What the selector leaves out, the template's labels say.
     fn default(&self, set: &mut Value, _: &Cx) {
         let template_labels = set["spec"]["template"]["metadata"]["labels"].clone();
