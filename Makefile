@@ -130,8 +130,8 @@ check: ## Format, lint, licences and advisories
 	@if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; else echo "  cargo-deny is not installed: cargo install cargo-deny"; fi
 
 .PHONY: bench
-bench: ## Measure, each row beside its floor, on a release build; ONLY=api,watch takes some groups of rows
+bench: ## Measure, each row beside its floor, on a release build; ONLY=api,watch takes some groups of rows; BESIDE=kubeconfig measures beside another server
 	@scripts/install bench
 	$(build-demo)
 	cargo build --release --bin rutter --bin bench
-	target/release/bench --rutter $(RUTTER) --demo $(DEMO) $(if $(ONLY),--only $(ONLY))
+	target/release/bench --rutter $(RUTTER) --demo $(DEMO) $(if $(ONLY),--only $(ONLY)) $(if $(BESIDE),--beside $(BESIDE))

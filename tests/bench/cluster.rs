@@ -21,6 +21,8 @@ pub(crate) struct Bench {
     port: u16,
     /// Of each load.
     pub(crate) length: Duration,
+    /// The kubeconfig of another server to measure beside.
+    pub(crate) beside: Option<PathBuf>,
     /// To replay.
     pub(crate) events: u64,
 }
@@ -46,6 +48,7 @@ impl Bench {
             data: args.data.canonicalize()?,
             port: args.port,
             length: Duration::from_secs(args.seconds),
+            beside: args.beside.clone(),
             events: args.events,
         })
     }

@@ -40,6 +40,10 @@ struct Args {
     /// watch, replay, pods, pod, start, index
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// The kubeconfig of another server of the Kubernetes API: the same loads on it and on Rutter, instead of the groups.
+    /// What is made there is in a namespace of its own, which is deleted
+    #[arg(long, conflicts_with = "only")]
+    beside: Option<PathBuf>,
     /// Seconds for each load
     #[arg(long, default_value_t = 4)]
     seconds: u64,
@@ -74,7 +78,11 @@ async fn main() -> Result<()> {
     }
     ensure!(!cfg!(debug_assertions), "a bench needs a release build: make bench");
     ensure!(args.rutter.exists(), "{} is not there: make bench builds it", args.rutter.display());
-    let mut report = Report::new(args.only.clone())?;
+    let only = match args.beside {
+        Some(_) => vec![report::BESIDE.to_owned()],
+        None => args.only.clone(),
+    };
+    let mut report = Report::new(only)?;
     let bench = cluster::Bench::new(&args)?;
     rows::all(&bench, &mut report).await;
     report.print();

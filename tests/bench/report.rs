@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 /// The groups of rows, in the order they are measured.
-pub(crate) const GROUPS: [&str; 12] = [
+pub(crate) const GROUPS: [&str; 13] = [
     "api",
     "apart",
     "lists",
@@ -20,7 +20,11 @@ pub(crate) const GROUPS: [&str; 12] = [
     "pod",
     "start",
     "index",
+    BESIDE,
 ];
+
+/// The group that stands beside another server, not beside floors; measured by itself.
+pub(crate) const BESIDE: &str = "beside";
 
 /// One measured figure, beside its floor where there is one.
 #[derive(Clone, Debug, Serialize)]
@@ -99,7 +103,8 @@ impl Report {
 
     /// Whether a group of rows is asked for.
     pub(crate) fn wants(&self, group: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == group)
+        let all = self.only.is_empty() && group != BESIDE;
+        all || self.only.iter().any(|only| only == group)
     }
 
     pub(crate) fn add(
@@ -124,7 +129,8 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        println!("{}", cells(["row", "rutter", "floor", "ratio", "bound", "", "unit"].map(str::to_owned)));
+        let beside = if self.only == [BESIDE] { "other" } else { "floor" };
+        println!("{}", cells(["row", "rutter", beside, "ratio", "bound", "", "unit"].map(str::to_owned)));
         println!(
             "|{}|{}:|{}:|{}:|{}|{}|{}|",
             dashes(58),

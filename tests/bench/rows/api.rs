@@ -15,7 +15,7 @@ const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
 const LISTED: usize = 5_000;
 
 /// A ConfigMap of about 1.5 KiB.
-fn object(name: &str) -> Bytes {
+pub(super) fn object(name: &str) -> Bytes {
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"bench": "api"}},
                         "data": {"value": "x".repeat(1_250)}});
     object.to_string().into()

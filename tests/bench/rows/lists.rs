@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::cluster::{Bench, Cluster};
 use crate::floor::{self, Floor};
-use crate::load::{self, Call, Connection};
+use crate::load::{self, Call, Connection, Target};
 use crate::report::{Bound, Report};
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
-const ENCODINGS: [(&str, &str); 3] = [
+pub(super) const ENCODINGS: [(&str, &str); 3] = [
     ("JSON", "application/json"),
     ("protobuf", "application/vnd.kubernetes.protobuf"),
     ("Table", "application/json;as=Table;v=v1;g=meta.k8s.io"),
@@ -26,15 +26,14 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let cluster = bench.cluster("lists", &["--runtime", "none"])?;
     let mut filled = 0;
     for objects in [5_000, 100_000] {
-        fill(&cluster, filled..objects).await?;
+        fill(&cluster.target, COLLECTION, filled..objects).await?;
         filled = objects;
         for (encoding, accept) in ENCODINGS {
             let bound = if encoding == "JSON" { Bound::AtLeast(JSON_MB) } else { Bound::Free };
             let what = format!("LIST {objects} objects, {encoding}");
             listed(bench, &cluster, report, &what, COLLECTION, accept, bound).await?;
         }
-        let (what, path) =
-            (format!("LIST 1 % of {objects} by label"), format!("{COLLECTION}?labelSelector=bench%3Dyes"));
+        let (what, path) = (format!("LIST 1 % of {objects} by label"), selected(COLLECTION));
         listed(bench, &cluster, report, &what, &path, ENCODINGS[0].1, Bound::Free).await?;
     }
     Ok(())
@@ -72,11 +71,16 @@ async fn listed(
     Ok(())
 }
 
+/// One in a hundred of the objects that [`fill`] made.
+pub(super) fn selected(collection: &str) -> String {
+    format!("{collection}?labelSelector=bench%3Dyes")
+}
+
 /// ConfigMaps of about 1.5 KiB with these numbers.
-async fn fill(cluster: &Cluster<'_>, numbers: std::ops::Range<u64>) -> Result<()> {
+pub(super) async fn fill(target: &Target, collection: &str, numbers: std::ops::Range<u64>) -> Result<()> {
     let mut tasks = tokio::task::JoinSet::new();
     for filler in 0..FILLERS {
-        let (target, numbers) = (cluster.target.clone(), numbers.clone());
+        let (target, collection, numbers) = (target.clone(), collection.to_owned(), numbers.clone());
         tasks.spawn(async move {
             let mut connection = Connection::open(&target).await?;
             for n in numbers.filter(|n| n % FILLERS == filler) {
@@ -84,7 +88,7 @@ async fn fill(cluster: &Cluster<'_>, numbers: std::ops::Range<u64>) -> Result<()
                 let object = json!({"apiVersion": "v1", "kind": "ConfigMap",
                     "metadata": {"name": format!("listed-{n:06}"), "labels": {"bench": label}},
                     "data": {"value": "x".repeat(1_250)}});
-                connection.send("POST", COLLECTION, object.to_string().into()).await?;
+                connection.send("POST", &collection, object.to_string().into()).await?;
             }
             anyhow::Ok(())
         });

@@ -2,6 +2,7 @@
 
 mod apart;
 mod api;
+mod beside;
 mod commits;
 mod definitions;
 pub(crate) mod index;
@@ -31,6 +32,7 @@ pub(crate) async fn all(bench: &Bench, report: &mut Report) {
 async fn one(group: &str, bench: &Bench, report: &mut Report) -> Result<()> {
     match group {
         "api" => api::measure(bench, report).await,
+        "beside" => beside::measure(bench, report).await,
         "apart" => apart::measure(bench, report).await,
         "lists" => lists::measure(bench, report).await,
         "patches" => patches::measure(bench, report).await,

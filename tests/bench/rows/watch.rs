@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures::TryStreamExt;
+use rutter_client::Client;
 use rutter_runtime::stream::{Appended, Delivery};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::broker::Broker;
 use crate::cluster::{Bench, Cluster};
-use crate::load::{Connection, percentile};
+use crate::load::{Connection, Target, percentile};
 use crate::report::{Bound, Report};
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
@@ -23,8 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let cluster = bench.cluster("watch", &["--runtime", "none"])?;
+    let client = cluster.client()?;
     for watchers in [1, 100, 1_000] {
-        let events = round(&cluster, watchers).await?;
+        let events = round(&client, &cluster.target, COLLECTION, watchers).await?;
         let least = bare(&bench.file("watch-floor"), watchers).await?;
         for (percent, bound) in [(50, Bound::Above(1.0)), (99, Bound::Above(5.0))] {
             let name = format!("write to watch event, {watchers} watchers, p{percent}");
@@ -39,7 +41,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 async fn steady(bench: &Bench, cluster: &Cluster<'_>, report: &mut Report) -> Result<()> {
     const WATCHERS: usize = 1_000;
     const PER_SECOND: u32 = 500;
-    let (mut told, watchers) = watch(cluster, WATCHERS).await?;
+    let (mut told, watchers) = watch(&cluster.client()?, COLLECTION, WATCHERS).await?;
     let began = cluster.processor_time()?;
     let mut connection = Connection::open(&cluster.target).await?;
     let writes = PER_SECOND * u32::try_from(bench.length.as_secs())?;
@@ -126,14 +128,19 @@ fn object(name: &str) -> Bytes {
 }
 
 /// Sorted: from sending each write to its event at each watcher.
-async fn round(cluster: &Cluster<'_>, watchers: usize) -> Result<Vec<Duration>> {
-    let (mut told, tasks) = watch(cluster, watchers).await?;
-    let mut connection = Connection::open(&cluster.target).await?;
+pub(super) async fn round(
+    client: &Client,
+    target: &Target,
+    collection: &str,
+    watchers: usize,
+) -> Result<Vec<Duration>> {
+    let (mut told, tasks) = watch(client, collection, watchers).await?;
+    let mut connection = Connection::open(target).await?;
     let (mut sent, mut events) = (BTreeMap::new(), Vec::new());
     for n in 0..WRITES {
         let name = format!("watched-{watchers}-{n}");
         let began = Instant::now();
-        connection.send("POST", COLLECTION, object(&name)).await?;
+        connection.send("POST", collection, object(&name)).await?;
         sent.insert(name, began);
         for _ in 0..watchers {
             let (name, at) =
@@ -148,16 +155,16 @@ async fn round(cluster: &Cluster<'_>, watchers: usize) -> Result<Vec<Duration>> 
 
 /// So many watches from now on; what comes is told by name, with when it came. They end when dropped.
 async fn watch(
-    cluster: &Cluster<'_>,
+    client: &Client,
+    collection: &str,
     watchers: usize,
 ) -> Result<(mpsc::Receiver<(String, Instant)>, JoinSet<()>)> {
     let (tell, told) = mpsc::channel::<(String, Instant)>(watchers * 64);
     let mut tasks = JoinSet::new();
-    let client = cluster.client()?;
-    let list: Value = client.get(&format!("{COLLECTION}?limit=1")).await?;
+    let list: Value = client.get(&format!("{collection}?limit=1")).await?;
     let from = list["metadata"]["resourceVersion"].as_str().context("a list has a revision")?.to_owned();
     for _ in 0..watchers {
-        let path = format!("{COLLECTION}?watch=true&resourceVersion={from}");
+        let path = format!("{collection}?watch=true&resourceVersion={from}");
         let lines = client.lines(&path).await?;
         let tell = tell.clone();
         tasks.spawn(async move {
