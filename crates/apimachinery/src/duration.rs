@@ -1,5 +1,8 @@
 //! Durations as Go writes them: `1h2m3.5s`, `-1.5ms`, `0s` (time.Duration's String and ParseDuration).
 
+/// Go's text as nanoseconds; none when it is not one or does not fit.
+pub use rutter_cel::parse_duration as parse;
+
 /// Nanoseconds as Go's text.
 pub(crate) fn format(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
@@ -32,60 +35,6 @@ fn decimal(value: u64, unit: u64, suffix: &str) -> String {
     let fraction = fraction.trim_end_matches('0');
     let point = if fraction.is_empty() { "" } else { "." };
     format!("{}{point}{fraction}{suffix}", value / unit)
-}
-
-/// Go's text as nanoseconds; none when it is not one or does not fit.
-#[must_use]
-pub fn parse(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut nanos: i128 = 0;
-    while !rest.is_empty() {
-        let (part, after) = parse_part(rest)?;
-        nanos = nanos.checked_add(part)?;
-        rest = after;
-    }
-    i64::try_from(if negative { -nanos } else { nanos }).ok()
-}
-
-fn parse_part(text: &str) -> Option<(i128, &str)> {
-    let number_end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, rest) = text.split_at(number_end);
-    let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-    let (unit, rest) = rest.split_at(unit_end);
-    let unit = unit_nanos(unit)?;
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() || whole.len() > 19 || fraction.contains('.') {
-        return None;
-    }
-    let whole = if whole.is_empty() { 0 } else { whole.parse::<i128>().ok()? };
-    Some((whole * unit + fraction_nanos(fraction, unit), rest))
-}
-
-fn fraction_nanos(fraction: &str, unit: i128) -> i128 {
-    let digits = fraction.bytes().take(18).map(|digit| i128::from(digit - b'0'));
-    let (sum, scale) = digits.fold((0, 1), |(sum, scale), digit| (sum * 10 + digit, scale * 10));
-    sum * unit / scale
-}
-
-fn unit_nanos(unit: &str) -> Option<i128> {
-    Some(match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

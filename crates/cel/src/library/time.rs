@@ -87,7 +87,7 @@ pub fn parse_duration(text: &str) -> Option<i64> {
             _ => return None,
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.len() + fraction.len() == 0 || whole.len() > 18 || fraction.contains('.') {
+        if whole.len() + fraction.len() == 0 || whole.len() > 19 || fraction.contains('.') {
             return None;
         }
         total += scale * if whole.is_empty() { 0 } else { whole.parse::<i128>().ok()? };
