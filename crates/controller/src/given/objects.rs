@@ -45,13 +45,14 @@ fn group_of(kind: &str) -> &'static str {
         "Lease" => "coordination.k8s.io",
         "PriorityClass" => "scheduling.k8s.io",
         "PodDisruptionBudget" => "policy",
+        "CustomResourceDefinition" => "apiextensions.k8s.io",
         "Widget" => "example.com",
         _ => "",
     }
 }
 
 fn is_cluster_scoped(kind: &str) -> bool {
-    matches!(kind, "Node" | "Namespace" | "PriorityClass" | "PersistentVolume")
+    matches!(kind, "Node" | "Namespace" | "PriorityClass" | "PersistentVolume" | "CustomResourceDefinition")
 }
 
 fn fresh(head: &str, key: &Key, now: Timestamp) -> Value {

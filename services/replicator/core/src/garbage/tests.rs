@@ -50,7 +50,7 @@ fn an_owner_of_a_custom_kind_is_missed_while_its_definition_serves_it() {
     let owner = r#"[{"apiVersion":"example.com/v1","kind":"Widget","name":"w","uid":"w"}]"#;
     let definition = |versions: &str| {
         format!(
-            r#"CustomResourceDefinition /widgets.example.com spec.group=example.com spec.names={{"kind":"Widget"}} spec.versions={versions}; Pod a metadata.ownerReferences={owner}"#
+            r#"CustomResourceDefinition widgets.example.com spec.group=example.com spec.names={{"kind":"Widget"}} spec.versions={versions}; Pod a metadata.ownerReferences={owner}"#
         )
     };
     let served = r#"[{"name":"v1","served":true},{"name":"v2","served":false}]"#;
