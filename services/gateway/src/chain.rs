@@ -10,7 +10,7 @@
 //! before `route`, webhooks and policies in `admission`, aggregated servers beside `verbs`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
@@ -81,7 +81,11 @@ pub async fn answer(gateway: Gateway, peer: Arc<Peer>, request: Request<Incoming
     let span = tracing::info_span!("request", method = %request.method(), path = request.uri().path());
     telemetry::continues(&span, text(request.headers(), TRACEPARENT));
 
-    let answered = in_time(&gateway, &peer, target, query, request).instrument(span).await;
+    let answered = async {
+        let limit = limit(&target, &query)?;
+        in_time(limit, admitted(&gateway, &peer, target, query, request)).await
+    };
+    let answered = answered.instrument(span).await;
     let response = answered.unwrap_or_else(|status| respond::status(&status, accept.as_deref()));
     gateway.metrics.answered(&labels, response.status(), began.elapsed());
     respond::finish(response, gzip)
@@ -98,26 +102,22 @@ pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// What takes longer than a request may is given up. A write may be done all the same.
+/// How long the request may take; ours stream for as long as they like.
+fn limit(target: &Target, query: &Query) -> Result<Option<Duration>, Status> {
+    match target {
+        Target::Resource(info) if info.group == pages::rutter::GROUP => Ok(None),
+        target => deadline::of(target, query).map_err(Status::bad_request),
+    }
+}
+
+/// What takes longer than the request may is given up. A write may be done all the same.
 async fn in_time(
-    gateway: &Gateway,
-    peer: &Peer,
-    target: Target,
-    query: Query,
-    request: Request<Incoming>,
+    limit: Option<Duration>,
+    answered: impl Future<Output = Result<Response<Body>, Status>>,
 ) -> Result<Response<Body>, Status> {
-    let limit = match &target {
-        Target::Resource(info) if info.group == pages::rutter::GROUP => None,
-        target => deadline::of(target, &query).map_err(Status::bad_request)?,
-    };
-    let answered = admitted(gateway, peer, target, query, request);
+    const WHY: &str = "request did not complete within requested timeout - context deadline exceeded";
     let Some(limit) = limit else { return answered.await };
-    timeout(limit, answered).await.unwrap_or_else(|_| {
-        Err(Status::timeout(
-            "request did not complete within requested timeout - context deadline exceeded",
-            0,
-        ))
-    })
+    timeout(limit, answered).await.unwrap_or_else(|_| Err(Status::timeout(WHY, 0)))
 }
 
 async fn admitted(

@@ -79,7 +79,7 @@ async fn figures(server: &Server, length: Duration) -> Result<Figures> {
     let figures = figures_in(server, &format!("/api/v1/namespaces/{name}/configmaps"), length).await;
     let path = format!("/api/v1/namespaces/{name}");
     connection.send("DELETE", &path, Bytes::new()).await?;
-    // Its end would be in the way of what is measured next.
+    // Its end would be in the way of what is measured next; asked for once a second, so as not to be in the way itself.
     let ended = tokio::time::timeout(ENDING, async {
         while connection.send("GET", &path, Bytes::new()).await.is_ok() {
             tokio::time::sleep(Duration::from_secs(1)).await;

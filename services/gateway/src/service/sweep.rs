@@ -25,7 +25,8 @@ use crate::store::{Intent, Plan, failed};
 
 /// What may wait to be released; when more would, the next round finds it.
 const WAITING: usize = 1_024;
-/// Between two rounds.
+/// Between two rounds: one ends when a ledger or the view has failed, or more is gone than may wait, and nothing tells
+/// when that is better.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is gone, and what it left behind.

@@ -7,6 +7,7 @@ use crate::cluster::Cluster;
 
 const ADDRESSES: &str = "/apis/networking.k8s.io/v1/ipaddresses";
 
+/// Asks until the address is gone, half a minute at most.
 async fn until_given_back(client: &Client, address: &str) {
     let path = format!("{ADDRESSES}/{address}");
     for _ in 0..3_000 {
